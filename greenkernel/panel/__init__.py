@@ -1,0 +1,1 @@
+"""What a person sees: tables and charts as text, HTML and widgets."""

@@ -1,0 +1,1 @@
+"""Small slices of a cell, really run, and what they used."""

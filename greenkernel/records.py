@@ -1,0 +1,566 @@
+"""The frozen records in which the stages meet; they know one another only through these.
+
+Standard library only, because a pod reads some of them too. Units are in the names; times are aware UTC datetimes;
+``mid`` of an interval is the best estimate, ``low`` and ``high`` hold with the probability ``level``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+SCHEMA = 1
+
+Goal = Literal["co2", "energy", "cost", "time"]
+MovePolicy = Literal["auto", "never"]
+
+
+class RunState(StrEnum):
+    """Where a run stands; ``Run.detail`` says the rest in words."""
+
+    PROFILING = "profiling"
+    CHOOSING = "choosing"
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    MOVING = "moving"
+    PAUSED = "paused"
+    COLLECTING = "collecting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """True for the three states that a run never leaves."""
+        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate that knows how far it may be off, and where it comes from."""
+
+    low: float
+    mid: float
+    high: float
+    level: float = 0.95
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.mid <= self.high:
+            raise ValueError(f"an interval needs low <= mid <= high, got {self.low}, {self.mid}, {self.high}")
+
+    def scaled(self, factor: float, *, source: str | None = None) -> Interval:
+        """The same interval in other units or for ``factor`` (>= 0) times as much."""
+        return Interval(
+            low=self.low * factor,
+            mid=self.mid * factor,
+            high=self.high * factor,
+            level=self.level,
+            source=self.source if source is None else source,
+        )
+
+    def __add__(self, other: Interval) -> Interval:
+        """Sum of two estimates; ends are added, which is safe when their errors go together."""
+        sources = dict.fromkeys(s for s in (self.source, other.source) if s)
+        return Interval(
+            low=self.low + other.low,
+            mid=self.mid + other.mid,
+            high=self.high + other.high,
+            level=min(self.level, other.level),
+            source="; ".join(sources),
+        )
+
+    @classmethod
+    def exact(cls, value: float, source: str) -> Interval:
+        """A measured or defined value without spread."""
+        return cls(low=value, mid=value, high=value, level=1.0, source=source)
+
+
+# --- what the user asks for ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsHint:
+    """``--rows X:1``: the name whose axis ``axis`` counts the rows."""
+
+    name: str
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knob:
+    """``--knob NAME[=a,b]``: a count in the cell's namespace that slices may set to smaller values."""
+
+    name: str
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One submission, as asked: the cell's text and the options, all of them resolved."""
+
+    source: str
+    name: str
+    created_at: datetime
+    due_at: datetime | None = None
+    goal: Goal = "co2"
+    sites: tuple[str, ...] = ()
+    cores_min: int | None = None
+    cores_max: int | None = None
+    memory_bytes: int | None = None
+    rows: tuple[RowsHint, ...] = ()
+    knobs: tuple[Knob, ...] = ()
+    profile: bool = True
+    files: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    move: MovePolicy = "auto"
+    auto: bool = True
+    out: tuple[str, ...] = ()
+    file_name: str = "<cell>"
+    owner: str = ""
+
+
+# --- what travels -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of the manifest: what travels, how big it is and why. ``bytes`` is the pickled size."""
+
+    name: str
+    kind: str
+    bytes: int
+    why: str
+    secret_like: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """A pickle of protocol 5 in the blob store: the addresses of its head and of its out-of-band buffers, in order."""
+
+    head: str
+    buffers: tuple[str, ...] = ()
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """An installed distribution that the cell needs, pinned."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file that travels: its path below the run's folder (POSIX, relative) and the address of its bytes."""
+
+    path: str
+    blob: str
+    bytes: int
+    kind: Literal["module", "data"] = "module"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """All that a cell needs elsewhere, already in the store as blobs."""
+
+    transformed: str
+    reads: tuple[str, ...]
+    binds: tuple[str, ...]
+    items: tuple[Item, ...]
+    payload: Payload
+    files: tuple[SourceFile, ...] = ()
+    packages: tuple[Package, ...] = ()
+    python_version: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that travel when nothing is on the other side yet."""
+        return self.payload.bytes + sum(f.bytes for f in self.files)
+
+
+# --- profile and prediction ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One slice that really ran: what was cut, and what it used. ``rows_fraction`` is in (0, 1]."""
+
+    rows_fraction: float
+    rows: int | None
+    cores: int
+    knob: str | None
+    knob_value: int | None
+    site: str
+    cpu_s: float
+    wall_s: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The slices of a cell and what was decided about its rows; no slices: not possible or not wanted (see notes)."""
+
+    slices: tuple[Slice, ...]
+    rows_names: tuple[str, ...] = ()
+    rows_total: int | None = None
+    knob: str | None = None
+    knob_full: int | None = None
+    notes: tuple[str, ...] = ()
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a site can give now. ``cores_free`` or ``memory_free_bytes`` None means: not known."""
+
+    site: str
+    reachable: bool
+    cores_max: int
+    cores_free: float | None = None
+    memory_free_bytes: int | None = None
+    speed: float = 1.0
+    why_not: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the whole cell would take on one site with so many cores, started now."""
+
+    site: str
+    cores: int
+    time_s: Interval
+    startup_s: Interval
+    memory_bytes: Interval
+    energy_wh: Interval
+    emissions_g: Interval
+    cost: Interval
+    currency: str
+    p_due: float | None
+    feasible: bool
+    why_not: str | None = None
+    power_w: Interval = field(default_factory=lambda: Interval(low=0.0, mid=0.0, high=0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalPoint:
+    """Carbon intensity of one zone over [start, end), in g CO2e per kWh."""
+
+    start: datetime
+    end: datetime
+    intensity_g_per_kwh: float
+    kind: Literal["average", "marginal"] = "average"
+    scope: Literal["lifecycle", "direct"] = "lifecycle"
+    estimated: bool = False
+    forecast: bool = False
+    issued_at: datetime | None = None
+
+
+# --- plan ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Part of a plan: run on ``site`` with ``cores`` from ``start`` to ``end``; waiting has no step."""
+
+    site: str
+    cores: int
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A plan that was not taken, with its figures and the reason."""
+
+    what: str
+    emissions_g: float
+    energy_wh: float
+    cost: float
+    finish_at: datetime | None
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The cheapest steps under the due date, and why these."""
+
+    steps: tuple[Step, ...]
+    made_at: datetime
+    goal: Goal
+    emissions_g: Interval
+    energy_wh: Interval
+    cost: Interval
+    finish_at: datetime
+    finish_latest_at: datetime
+    reason: str
+    alternatives: tuple[Alternative, ...] = ()
+
+    def at(self, when: datetime) -> Step | None:
+        """The step that holds at ``when``; None while the plan waits."""
+        for step in self.steps:
+            if step.start <= when < step.end:
+                return step
+        return None
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One epoch to be started on a site. ``secrets`` never reach a manifest's text, a log or a repr."""
+
+    run: str
+    epoch: int
+    cores: int
+    memory_bytes: int
+    grace_s: float = 30.0
+    owner: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Deterministic name, so that creating twice is harmless; a valid DNS label."""
+        return f"gk-{self.run}-{self.epoch}"
+
+
+class JobPhase(StrEnum):
+    """What a site knows of a job: PENDING has been accepted, ENDED has an exit code or a reason."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A site's view of one job. ``detail`` explains pending and ended in one line with what to do."""
+
+    run: str
+    epoch: int
+    phase: JobPhase
+    exit_code: int | None = None
+    detail: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRef:
+    """One record of a finished task: its name in the epoch's records, and the address of its bytes."""
+
+    name: str
+    epoch: int
+    bytes: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochOpen:
+    """The fence: written once per epoch (put-if-absent); lists which records of earlier epochs are believed."""
+
+    run: str
+    epoch: int
+    site: str
+    cores: int
+    memory_bytes: int
+    opened_at: datetime
+    trigger: Literal["start", "plan", "user", "fault"]
+    reason: str
+    believed: tuple[RecordRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the runner last said of itself. ``fraction`` is of joblib's tasks, None where their total is unknown."""
+
+    epoch: int
+    at: datetime
+    fraction: float | None = None
+    tasks_done: int = 0
+    tasks_total: int | None = None
+    reused_tasks: int = 0
+    reused_cpu_s: float = 0.0
+    recomputed_tasks: int = 0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_rss_bytes: int = 0
+    detail: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One line of a remote traceback; ``in_cell`` frames are shown on the cell's own lines."""
+
+    file: str
+    line: int
+    function: str
+    in_cell: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellError:
+    """An exception of the cell: enough to show it even where the object itself could not travel."""
+
+    type_name: str
+    message: str
+    frames: tuple[Frame, ...]
+    text: str
+    pickled: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a finished epoch leaves: put-if-absent, names its epoch, everything in it is a verified blob."""
+
+    run: str
+    epoch: int
+    finished_at: datetime
+    names: tuple[str, ...]
+    deleted: tuple[str, ...]
+    payload: Payload
+    has_value: bool
+    error: CellError | None = None
+    not_returned: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress | None = None
+
+
+# --- receipt ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """One epoch as it really was."""
+
+    epoch: int
+    site: str
+    cores: int
+    start: datetime
+    end: datetime
+    cpu_s: float
+    energy_wh: Interval
+    emissions_g: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Tasks and CPU seconds that were reused or done again, and why."""
+
+    tasks: int
+    cpu_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One relocation: why, what it cost, and what it was to save."""
+
+    from_site: str
+    to_site: str
+    trigger: Literal["plan", "user", "fault"]
+    reason: str
+    decided_at: datetime
+    dead_s: float
+    lost_cpu_s: float
+    reused: Work
+    recomputed: Work
+    bytes: int
+    cost_g: Interval
+    predicted_saving_g: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedMove:
+    """A move that was looked at and did not pay or was not safe."""
+
+    to_site: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emissions:
+    """Grams CO2e, itemised; the items' mids sum to the total's."""
+
+    total: Interval
+    running: Interval
+    idle: Interval
+    startup: Interval
+    transfer: Interval
+    profiling: Interval
+    embodied: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The same job by the same method under another policy."""
+
+    name: str
+    site: str
+    emissions_g: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockInfo:
+    """How real time maps to the grid's time; factor 1 is the real grid, anything else a simulation."""
+
+    real_start: datetime
+    grid_start: datetime
+    factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """Where a figure comes from, of what kind it is, and how old it was when used."""
+
+    what: str
+    source: str
+    kind: str
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileReceipt:
+    """The profile in the receipt; ``share`` is its CPU seconds over those of the run."""
+
+    slices: tuple[Slice, ...]
+    cpu_s: float
+    share: float | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Predicted against measured: everything that a run took, by item, with sources."""
+
+    schema: int
+    run: str
+    name: str
+    state: RunState
+    error: str | None
+    due: datetime | None
+    due_met: bool | None
+    goal: Goal
+    created_at: datetime
+    finished_at: datetime
+    profile: ProfileReceipt
+    predictions: tuple[Prediction, ...]
+    plan: tuple[Step, ...]
+    stays: tuple[Stay, ...]
+    moves: tuple[Move, ...]
+    refused_moves: tuple[RefusedMove, ...]
+    emissions_g: Emissions
+    baselines: tuple[Baseline, ...]
+    saved_g: Interval
+    clock: ClockInfo
+    sources: tuple[SourceInfo, ...]

@@ -1,0 +1,1 @@
+"""Sites that are namespaces of Kubernetes clusters."""

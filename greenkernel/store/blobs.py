@@ -1,0 +1,67 @@
+"""Content-addressed bytes: the address of a blob is its keyed hash, so that reading it also proves who wrote it."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from greenkernel.errors import IntegrityError, PermanentError
+from greenkernel.store.hashing import keyed_hash
+from greenkernel.store.objects import ObjectStore
+
+_ADDRESS = re.compile(r"[0-9a-f]{64}")
+
+
+class Blobs:
+    """``blobs/<keyed hash>``: shared by all runs of a key; unchanged bytes are written once.
+
+    Args:
+        objects: The store.
+        key: 32 bytes; who does not have it can neither forge nor guess an address.
+    """
+
+    def __init__(self, objects: ObjectStore, key: bytes) -> None:
+        self._objects = objects
+        self._key = key
+        self._known: set[str] = set()
+
+    def address(self, data: bytes | memoryview) -> str:
+        """The address that these bytes would have."""
+        return keyed_hash(self._key, data)
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Store bytes unless they are there already; returns their address."""
+        address = self.address(data)
+        if address not in self._known and self._objects.size(name_of(address)) != len(memoryview(data).cast("B")):
+            self._objects.put(name_of(address), data)
+        self._known.add(address)
+        return address
+
+    def has(self, address: str) -> bool:
+        """True where the blob is in the store."""
+        return self._objects.size(name_of(address)) is not None
+
+    def get(self, address: str) -> memoryview:
+        """The bytes behind an address, verified.
+
+        Raises:
+            IntegrityError: The bytes are cut or changed.
+            PermanentError: There is no such blob.
+        """
+        data = self._objects.get(name_of(address))
+        if data is None:
+            raise PermanentError(f"the store has lost the blob {address[:12]}")
+        if not hmac.compare_digest(self.address(data), address):
+            raise IntegrityError(f"the blob {address[:12]} is cut or was changed")
+        return data
+
+
+def name_of(address: str) -> str:
+    """The object's name behind a blob's address; refuses anything that is not an address.
+
+    Raises:
+        IntegrityError: It is not 64 hexadecimal digits.
+    """
+    if not _ADDRESS.fullmatch(address):
+        raise IntegrityError(f"{address[:80]!r} is not a blob's address")
+    return f"blobs/{address}"

@@ -1,0 +1,161 @@
+"""The object store by URL (file, S3, GCS, Azure, memory): the one module that knows obstore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, urlparse
+
+import obstore
+from obstore import exceptions
+from obstore.store import from_url
+
+from greenkernel.errors import PermanentError, TemporaryError
+
+_CLIENT_OPTIONS = frozenset({"allow_http", "timeout", "connect_timeout"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAddress:
+    """Where a store is and how to get in. ``options`` may hold credentials and stay out of the repr."""
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """An object in a listing."""
+
+    name: str
+    bytes: int
+    modified_at: datetime
+
+
+class ObjectStore:
+    """Named bytes with put-if-absent. Names are POSIX paths without a leading slash.
+
+    Every fault of the store is a `TemporaryError` (worth another try) or a `PermanentError` (rights, address).
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        with _translated(address.url):
+            self._store: Any = _open(address)
+
+    def get(self, name: str) -> memoryview | None:
+        """The bytes of an object without a copy, or None where there is no such object."""
+        with _translated(name):
+            try:
+                return memoryview(cast("Any", obstore.get(self._store, name).bytes()))
+            except (FileNotFoundError, exceptions.NotFoundError):
+                return None
+
+    def put(self, name: str, data: bytes | memoryview) -> None:
+        """Write an object, replacing what was there; readers see the old or the new bytes, never a mixture."""
+        with _translated(name):
+            obstore.put(self._store, name, cast("Any", data))
+
+    def put_new(self, name: str, data: bytes | memoryview) -> bool:
+        """Write an object only where there is none yet; False means that another was first."""
+        with _translated(name):
+            try:
+                # One part: a multipart upload would not honour the condition.
+                obstore.put(self._store, name, cast("Any", data), mode="create", use_multipart=False)
+            except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+                return False
+            return True
+
+    def size(self, name: str) -> int | None:
+        """Bytes of an object, or None where there is no such object."""
+        with _translated(name):
+            try:
+                return int(obstore.head(self._store, name)["size"])
+            except (FileNotFoundError, exceptions.NotFoundError):
+                return None
+
+    def listing(self, prefix: str, *, after: str | None = None) -> list[ObjectInfo]:
+        """Objects below a folder-like prefix in the order of their names, those after the name ``after`` only."""
+        found: list[ObjectInfo] = []
+        with _translated(prefix):
+            try:
+                for chunk in obstore.list(self._store, prefix, offset=after):
+                    found += [
+                        ObjectInfo(name=meta["path"], bytes=meta["size"], modified_at=meta["last_modified"])
+                        for meta in chunk
+                    ]
+            except (FileNotFoundError, exceptions.NotFoundError):
+                return []
+        if after is not None:  # the local store may list the offset itself
+            found = [info for info in found if info.name > after]
+        return sorted(found, key=lambda info: info.name)
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders directly below ``prefix``, without the prefix."""
+        with _translated(prefix):
+            try:
+                listing = obstore.list_with_delimiter(self._store, prefix)
+            except (FileNotFoundError, exceptions.NotFoundError):
+                return []
+            return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listing["common_prefixes"])
+
+    def delete(self, *names: str) -> None:
+        """Remove objects; those that are not there are left out."""
+        with _translated(", ".join(names[:3])):
+            for name in names:
+                try:
+                    obstore.delete(self._store, name)
+                except (FileNotFoundError, exceptions.NotFoundError):
+                    continue
+
+    def presign(self, name: str, *, valid_s: float) -> str:
+        """A URL that reads one object by plain HTTP GET without credentials.
+
+        Raises:
+            PermanentError: The store has no such URLs (a folder, memory).
+        """
+        with _translated(name):
+            try:
+                return str(obstore.sign(self._store, "GET", name, timedelta(seconds=valid_s)))
+            except (TypeError, ValueError) as e:
+                raise PermanentError(f"the store {self.address.url} gives no URLs to read by") from e
+
+
+def _open(address: StoreAddress) -> object:
+    parsed = urlparse(address.url)
+    if parsed.scheme == "file":
+        folder = Path(unquote(parsed.path))
+        folder.mkdir(parents=True, exist_ok=True)
+        # The prefix is given as a path: a file URL would not survive every character.
+        return obstore.store.LocalStore(folder, mkdir=True)
+    config = {k: v for k, v in address.options.items() if k not in _CLIENT_OPTIONS}
+    client: dict[str, Any] = {k: v for k, v in address.options.items() if k in _CLIENT_OPTIONS}
+    if "allow_http" in client:
+        client["allow_http"] = str(client["allow_http"]).lower() == "true"
+    client.setdefault("connect_timeout", "5s")
+    client.setdefault("timeout", "10m")
+    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+    return from_url(
+        address.url, config=cast("Any", config), client_options=cast("Any", client), retry_config=cast("Any", retry)
+    )
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Outside errors become ours at this edge."""
+    try:
+        yield
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as e:
+        raise PermanentError(f"the store refuses access to {what}: {_first_line(e)}") from e
+    except (exceptions.UnknownConfigurationKeyError, exceptions.NotSupportedError) as e:
+        raise PermanentError(f"the store cannot be used as set up ({what}): {_first_line(e)}") from e
+    except (exceptions.BaseError, OSError) as e:
+        raise TemporaryError(f"the store did not answer for {what}: {_first_line(e)}", delay_s=2.0) from e
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

@@ -1,0 +1,319 @@
+"""A run in the store: its request, wishes, epochs, records, logs and result, each under a name that says what it is.
+
+    runs/<id>/request                      what was asked, with the capture            (once)
+    runs/<id>/advice                       profile, predictions, first plan, clock      (once)
+    runs/<id>/wishes/<name>                choose, relocate-N, cancel                   (once each)
+    runs/<id>/plan                         the plan that holds now
+    runs/<id>/epochs/0001/open             the fence: who may go on, what is believed   (once)
+    runs/<id>/epochs/0001/progress         what the runner last said
+    runs/<id>/epochs/0001/log/00000001     what the cell printed and showed, in order
+    runs/<id>/epochs/0001/records/<name>   finished tasks
+    runs/<id>/epochs/0001/drained          the runner has left, and what it leaves      (once)
+    runs/<id>/epochs/0001/failure          the runner could not even run the cell       (once)
+    runs/<id>/result                       names its epoch; every byte in it is a blob  (once)
+    runs/<id>/end                          done, failed or cancelled                    (once)
+    runs/<id>/receipt                      what it took
+
+Everything is sealed with the home's key under its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from greenkernel.errors import PermanentError
+from greenkernel.records import (
+    Capture,
+    ClockInfo,
+    EpochOpen,
+    Plan,
+    Prediction,
+    Profile,
+    Progress,
+    Receipt,
+    RecordRef,
+    RefusedMove,
+    Request,
+    Result,
+    RunState,
+)
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.codec import sealed, unsealed
+from greenkernel.store.objects import ObjectStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What opens a run."""
+
+    request: Request
+    capture: Capture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What is known before anything is shipped. ``impossible`` says why no plan was found, and what would help."""
+
+    profile: Profile
+    predictions: tuple[Prediction, ...]
+    plan: Plan | None
+    clock: ClockInfo
+    impossible: str | None = None
+    home: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person wants of a run that exists already."""
+
+    kind: Literal["choose", "relocate", "cancel"]
+    site: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """The last word of a runner that was asked to leave."""
+
+    at: datetime
+    records: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a runner could not run the cell to an end of its own (not: an exception of the cell)."""
+
+    at: datetime
+    message: str
+    temporary: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The run's last state. ``error`` is one or two sentences."""
+
+    state: RunState
+    at: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvent:
+    """Something that the cell printed or showed. ``data`` is a MIME bundle for displays."""
+
+    at: datetime
+    kind: Literal["stdout", "stderr", "display", "update_display", "clear_output"]
+    text: str = ""
+    data: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    display_id: str | None = None
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanNow:
+    """The plan that holds, and the moves that were refused so far."""
+
+    plan: Plan
+    refused: tuple[RefusedMove, ...] = ()
+    detail: str = ""
+
+
+class RunStore:
+    """One run's objects. Methods that write once return False where another was first.
+
+    Args:
+        objects: The store that the run lives in.
+        key: The home's key, 32 bytes.
+        run: The run's id.
+    """
+
+    def __init__(self, objects: ObjectStore, key: bytes, run: str) -> None:
+        self.objects = objects
+        self.blobs = Blobs(objects, key)
+        self.run = run
+        self._key = key
+        self._base = f"runs/{run}"
+
+    # --- written once ---
+
+    def submit(self, submission: Submission) -> bool:
+        """Open the run."""
+        return self._put_new("request", submission)
+
+    def submission(self) -> Submission:
+        """What was asked.
+
+        Raises:
+            PermanentError: There is no such run in the store.
+        """
+        found = self._get("request", Submission)
+        if found is None:
+            raise PermanentError(f"the store has no run {self.run}")
+        return found
+
+    def advise(self, advice: Advice) -> bool:
+        """Keep what is known before the choice."""
+        return self._put_new("advice", advice)
+
+    def advice(self) -> Advice | None:
+        """What was known before the choice, None while the cell is still profiled."""
+        return self._get("advice", Advice)
+
+    def wish(self, name: str, wish: Wish) -> bool:
+        """Say what a person wants; each name once."""
+        return self._put_new(f"wishes/{name}", wish)
+
+    def wishes(self) -> dict[str, Wish]:
+        """Every wish by its name, in the order of their names."""
+        found = {}
+        for info in self.objects.listing(f"{self._base}/wishes"):
+            name = info.name.rsplit("/", 1)[-1]
+            wish = self._get(f"wishes/{name}", Wish)
+            if wish is not None:
+                found[name] = wish
+        return found
+
+    def open_epoch(self, opened: EpochOpen) -> bool:
+        """Fence: from now on only this epoch is believed. False: somebody else opened it."""
+        return self._put_new(f"{_epoch(opened.epoch)}/open", opened)
+
+    def epoch(self, number: int) -> EpochOpen | None:
+        """The fence of one epoch."""
+        return self._get(f"{_epoch(number)}/open", EpochOpen)
+
+    def last_epoch(self) -> EpochOpen | None:
+        """The epoch that is believed now."""
+        numbers = [int(name) for name in self.objects.folders(f"{self._base}/epochs") if name.isdigit()]
+        for number in sorted(numbers, reverse=True):
+            opened = self.epoch(number)
+            if opened is not None:
+                return opened
+        return None
+
+    def drained(self, number: int) -> Drained | None:
+        """The last word of an epoch's runner that was asked to leave."""
+        return self._get(f"{_epoch(number)}/drained", Drained)
+
+    def say_drained(self, number: int, word: Drained) -> bool:
+        """Leave the last word of a drained runner."""
+        return self._put_new(f"{_epoch(number)}/drained", word)
+
+    def failure(self, number: int) -> Failure | None:
+        """Why an epoch's runner gave up, None where it did not."""
+        return self._get(f"{_epoch(number)}/failure", Failure)
+
+    def say_failure(self, number: int, failure: Failure) -> bool:
+        """Say why a runner gives up."""
+        return self._put_new(f"{_epoch(number)}/failure", failure)
+
+    def finish(self, result: Result) -> bool:
+        """Leave the result; only the first one counts."""
+        return self._put_new("result", result)
+
+    def result(self) -> Result | None:
+        """The result, whichever epoch wrote it."""
+        return self._get("result", Result)
+
+    def end(self, end: End) -> bool:
+        """Close the run."""
+        return self._put_new("end", end)
+
+    def ended(self) -> End | None:
+        """The run's last state, None while it is open."""
+        return self._get("end", End)
+
+    # --- written again and again ---
+
+    def put_plan(self, plan: PlanNow) -> None:
+        """Replace the plan that holds."""
+        self._put("plan", plan)
+
+    def plan(self) -> PlanNow | None:
+        """The plan that holds now."""
+        return self._get("plan", PlanNow)
+
+    def put_progress(self, number: int, progress: Progress) -> None:
+        """Replace what an epoch's runner last said."""
+        self._put(f"{_epoch(number)}/progress", progress)
+
+    def progress(self, number: int) -> Progress | None:
+        """What an epoch's runner last said."""
+        return self._get(f"{_epoch(number)}/progress", Progress)
+
+    def put_receipt(self, receipt: Receipt) -> None:
+        """Keep the receipt."""
+        self._put("receipt", receipt)
+
+    def receipt(self) -> Receipt | None:
+        """The receipt, None until the run has ended."""
+        return self._get("receipt", Receipt)
+
+    # --- logs and records ---
+
+    def put_log(self, number: int, sequence: int, events: Sequence[LogEvent]) -> bool:
+        """Append a chunk of log events to an epoch."""
+        return self._put_new(f"{_epoch(number)}/log/{sequence:08d}", tuple(events))
+
+    def logs(self, number: int, *, after: int = 0) -> list[tuple[int, tuple[LogEvent, ...]]]:
+        """Chunks of an epoch's log with a sequence above ``after``, in order."""
+        base = f"{_epoch(number)}/log"
+        infos = self.objects.listing(f"{self._base}/{base}", after=f"{self._base}/{base}/{after:08d}")
+        chunks = []
+        for info in infos:
+            sequence = info.name.rsplit("/", 1)[-1]
+            events = self._get(f"{base}/{sequence}", tuple[LogEvent, ...])
+            if events is not None:
+                chunks.append((int(sequence), events))
+        return chunks
+
+    def put_record(self, number: int, name: str, data: bytes | memoryview) -> None:
+        """Keep one finished task (its bytes are sealed by whoever made them)."""
+        self.objects.put(self.record_name(number, name), data)
+
+    def record(self, ref: RecordRef) -> memoryview | None:
+        """The bytes of a record; whether they are believed is checked where they are read."""
+        return self.objects.get(self.record_name(ref.epoch, ref.name))
+
+    def records(self, number: int) -> list[tuple[str, int]]:
+        """Name and bytes of each record that an epoch has in the store."""
+        prefix = f"{self._base}/{_epoch(number)}/records"
+        return [(info.name.rsplit("/", 1)[-1], info.bytes) for info in self.objects.listing(prefix)]
+
+    def record_name(self, number: int, name: str) -> str:
+        """The object's name of one record."""
+        return f"{self._base}/{_epoch(number)}/records/{name}"
+
+    # --- all of it ---
+
+    def delete(self) -> None:
+        """Remove the run's own objects; blobs are shared and stay."""
+        self.objects.delete(*(info.name for info in self.objects.listing(self._base)))
+
+    def _put_new(self, name: str, record: Any) -> bool:
+        full = f"{self._base}/{name}"
+        return self.objects.put_new(full, sealed(self._key, full, record))
+
+    def _put(self, name: str, record: Any) -> None:
+        full = f"{self._base}/{name}"
+        self.objects.put(full, sealed(self._key, full, record))
+
+    def _get(self, name: str, kind: type[T]) -> T | None:
+        full = f"{self._base}/{name}"
+        data = self.objects.get(full)
+        return None if data is None else unsealed(self._key, full, data, kind)
+
+
+def run_ids(objects: ObjectStore) -> list[str]:
+    """Every run in a store, oldest name first."""
+    return objects.folders("runs")
+
+
+def _epoch(number: int) -> str:
+    return f"epochs/{number:04d}"

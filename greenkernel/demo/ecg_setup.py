@@ -1,12 +1,13 @@
-"""The demo notebook's setup cell: from a single-lead ECG to one row of numbers per window. The cell is what follows the mark."""
+"""The demo's setup cell, from the mark on: helpers that turn an ECG record into rows of numbers."""
 
 # %%
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as dsp
+from sklearn.ensemble import RandomForestClassifier
 
-trees = 600  # trees of the final forest
-fold_trees = 60  # trees of each forest of the cross-validation
+trees = 900  # trees of the final forest
+fold_trees = 50  # trees of each forest of the cross-validation
 window_s = 15.0  # seconds of signal behind one row of the table
 hop_s = 2.5  # seconds from one window to the next
 
@@ -15,7 +16,7 @@ def clean(signal: NDArray[np.int16], sampling_hz: int) -> NDArray[np.float64]:
     """The record without baseline wander and mains hum (0.5-45 Hz), in units of its own standard deviation."""
     band = dsp.butter(2, [0.5, 45.0], "bandpass", fs=sampling_hz, output="sos")
     smooth = dsp.sosfiltfilt(band, signal.astype(np.float64))
-    return smooth / (smooth.std() + 1e-9)
+    return np.asarray(smooth / (smooth.std() + 1e-9))
 
 
 def r_peaks(trace: NDArray[np.float64], sampling_hz: int) -> NDArray[np.intp]:
@@ -25,7 +26,7 @@ def r_peaks(trace: NDArray[np.float64], sampling_hz: int) -> NDArray[np.intp]:
     width = int(0.12 * sampling_hz)
     energy = np.convolve(slope, np.ones(width) / width, "same")
     peaks, _ = dsp.find_peaks(energy, height=0.35 * np.quantile(energy, 0.98), distance=int(0.25 * sampling_hz))
-    return peaks
+    return np.asarray(peaks)
 
 
 def rhythm(peaks: NDArray[np.intp], sampling_hz: int) -> list[float]:
@@ -76,3 +77,11 @@ def window_rows(signal: NDArray[np.int16], sampling_hz: int) -> NDArray[np.float
         shape = beat_shape(part, inside, sampling_hz)
         rows.append(np.concatenate([whole, rhythm(inside, sampling_hz), shape, spectrum(part, sampling_hz)]))
     return np.nan_to_num(np.array(rows, dtype=np.float32))
+
+
+def vote(forest: RandomForestClassifier, rows: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.str_]:
+    """One label per record, in the order of its number: the class that its windows find likeliest together."""
+    chances = forest.predict_proba(rows)
+    means = np.array([chances[groups == number].mean(axis=0) for number in np.unique(groups)])
+    # Rounded because threads add the trees up in any order, and a tie must not hang on the last bit.
+    return np.asarray(forest.classes_[means.round(9).argmax(axis=1)])

@@ -101,7 +101,10 @@ class Knob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One submission, as asked: the cell's text and the options, all of them resolved."""
+    """One submission, as asked: the cell's text and the options, all of them resolved.
+
+    ``logical_cores`` is what ``n_jobs=-1`` means on every site of the run, so that a move changes no result.
+    """
 
     source: str
     name: str
@@ -122,6 +125,7 @@ class Request:
     out: tuple[str, ...] = ()
     file_name: str = "<cell>"
     owner: str = ""
+    logical_cores: int = 1
 
 
 # --- what travels -------------------------------------------------------------------------------------------------
@@ -248,6 +252,7 @@ class Prediction:
     feasible: bool
     why_not: str | None = None
     power_w: Interval = field(default_factory=lambda: Interval(low=0.0, mid=0.0, high=0.0))
+    cpu_s: Interval = field(default_factory=lambda: Interval(low=0.0, mid=0.0, high=0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +354,7 @@ class JobStatus:
     epoch: int
     phase: JobPhase
     exit_code: int | None = None
+    out_of_memory: bool = False
     detail: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -381,7 +387,11 @@ class EpochOpen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What the runner last said of itself. ``fraction`` is of joblib's tasks, None where their total is unknown."""
+    """What the runner last said of itself.
+
+    ``fraction`` is of joblib's tasks, None where their total is unknown; ``recorded_cpu_s`` are the CPU seconds that
+    records hold, so what a move would not repeat; ``cpu_s`` are those of this epoch.
+    """
 
     epoch: int
     at: datetime
@@ -391,6 +401,8 @@ class Progress:
     reused_tasks: int = 0
     reused_cpu_s: float = 0.0
     recomputed_tasks: int = 0
+    recorded_cpu_s: float = 0.0
+    not_recorded: Mapping[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_rss_bytes: int = 0

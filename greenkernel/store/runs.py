@@ -5,12 +5,14 @@
     runs/<id>/wishes/<name>                choose, relocate-N, cancel                   (once each)
     runs/<id>/plan                         the plan that holds now
     runs/<id>/epochs/0001/open             the fence: who may go on, what is believed   (once)
+    runs/<id>/epochs/0001/claim            the one runner that this epoch has          (once)
     runs/<id>/epochs/0001/progress         what the runner last said
     runs/<id>/epochs/0001/log/00000001     what the cell printed and showed, in order
     runs/<id>/epochs/0001/records/<name>   finished tasks
     runs/<id>/epochs/0001/drained          the runner has left, and what it leaves      (once)
     runs/<id>/epochs/0001/failure          the runner could not even run the cell       (once)
-    runs/<id>/result                       names its epoch; every byte in it is a blob  (once)
+    runs/<id>/epochs/0001/result           the runner has finished the cell             (once)
+    runs/<id>/result                       the one that was verified and accepted       (once)
     runs/<id>/end                          done, failed or cancelled                    (once)
     runs/<id>/receipt                      what it took
 
@@ -74,6 +76,15 @@ class Wish:
     kind: Literal["choose", "relocate", "cancel"]
     site: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The one runner of an epoch, as it introduced itself when it started."""
+
+    at: datetime
+    host: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +208,14 @@ class RunStore:
                 return opened
         return None
 
+    def claim(self, number: int, runner: Claim) -> bool:
+        """Take an epoch as its one runner; False: another process did, so this one must not start."""
+        return self._put_new(f"{_epoch(number)}/claim", runner)
+
+    def claimed(self, number: int) -> Claim | None:
+        """The runner of an epoch, None while none has started."""
+        return self._get(f"{_epoch(number)}/claim", Claim)
+
     def drained(self, number: int) -> Drained | None:
         """The last word of an epoch's runner that was asked to leave."""
         return self._get(f"{_epoch(number)}/drained", Drained)
@@ -214,11 +233,19 @@ class RunStore:
         return self._put_new(f"{_epoch(number)}/failure", failure)
 
     def finish(self, result: Result) -> bool:
-        """Leave the result; only the first one counts."""
+        """Leave an epoch's result. It counts once it is accepted."""
+        return self._put_new(f"{_epoch(result.epoch)}/result", result)
+
+    def finished(self, number: int) -> Result | None:
+        """The result that an epoch has left, accepted or not."""
+        return self._get(f"{_epoch(number)}/result", Result)
+
+    def accept(self, result: Result) -> bool:
+        """Make a verified result the run's own; only the first one counts."""
         return self._put_new("result", result)
 
     def result(self) -> Result | None:
-        """The result, whichever epoch wrote it."""
+        """The run's result, once it has been verified and accepted."""
         return self._get("result", Result)
 
     def end(self, end: End) -> bool:

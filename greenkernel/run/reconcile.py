@@ -1,0 +1,378 @@
+"""What to do next for one run: a pure function of what is wished and what is seen, safe to ask again at any moment.
+
+Level-triggered: nothing depends on having seen an earlier state, so a controller may be killed between any two
+actions, and two may act at once: every action is idempotent, and opening an epoch is decided by the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from greenkernel.records import (
+    EpochOpen,
+    JobPhase,
+    JobStatus,
+    Offer,
+    Prediction,
+    Progress,
+    Request,
+    Result,
+    RunState,
+    Step,
+)
+from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
+
+# A job that its site does not list is taken for gone only after this long: listings may lag behind.
+MISSING_AFTER_S = 8.0
+# A job that does not start within this is given up where another site could take the run.
+COME_UP_S = 300.0
+MAX_FAULTS_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenJob:
+    """A job of the run on a site."""
+
+    site: str
+    status: JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Everything that is known of one run at one moment."""
+
+    now: datetime
+    request: Request
+    advice: Advice | None = None
+    plan: PlanNow | None = None
+    wishes: tuple[Wish, ...] = ()
+    epochs: tuple[EpochOpen, ...] = ()
+    claim: Claim | None = None
+    progress: Progress | None = None
+    drained: Drained | None = None
+    failure: Failure | None = None
+    finished: Result | None = None
+    result: Result | None = None
+    end: End | None = None
+    jobs: tuple[SeenJob, ...] = ()
+    silent_sites: frozenset[str] = frozenset()
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    missing_s: float = 0.0
+    """Seconds since the present epoch's job was last seen on its site or handed to it."""
+
+    @property
+    def epoch(self) -> EpochOpen | None:
+        """The epoch that is believed."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def job(self) -> JobStatus | None:
+        """The present epoch's job, None where its site does not list it."""
+        for seen in self.jobs:
+            if self.epoch is not None and seen.status.epoch == self.epoch.epoch and seen.site == self.epoch.site:
+                return seen.status
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advise:
+    """Profile, predict, plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEpoch:
+    """Fence the earlier epochs and decide where the run goes on."""
+
+    epoch: int
+    site: str
+    cores: int
+    memory_bytes: int
+    trigger: Literal["start", "plan", "user", "fault"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Hand the present epoch's job to its site."""
+
+    epoch: int
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Ask a job to leave with its records."""
+
+    epoch: int
+    site: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Remove a job and all it has on its site."""
+
+    epoch: int
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Verify the result that an epoch has left, and make it the run's."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Write the receipt and close the run."""
+
+    state: RunState
+    error: str | None = None
+
+
+Action = Advise | OpenEpoch | Submit | Drain | Stop | Accept | Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the run should be, and who says so."""
+
+    site: str
+    cores: int
+    trigger: Literal["start", "plan", "user"]
+    reason: str
+
+
+def reconcile(seen: Seen) -> list[Action]:
+    """The actions that bring the run closer to what is wished; an empty list means: wait for a change."""
+    if seen.end is not None:
+        return _stop_all(seen)
+    if seen.result is not None:
+        failed = seen.result.error is not None
+        error = f"{seen.result.error.type_name}: {seen.result.error.message}" if seen.result.error else None
+        return [Finish(state=RunState.FAILED if failed else RunState.DONE, error=error)]
+    if seen.finished is not None:
+        return [Accept(epoch=seen.finished.epoch)]
+    if any(wish.kind == "cancel" for wish in seen.wishes):
+        return _cancel(seen)
+    if seen.advice is None:
+        return [Advise()]
+    if seen.advice.plan is None:
+        return [Finish(state=RunState.FAILED, error=seen.advice.impossible or "no site can run this cell")]
+    if seen.epoch is None:
+        return _start(seen)
+    return [*_stop_stale(seen), *_follow(seen, seen.epoch)]
+
+
+def closed(seen: Seen) -> bool:
+    """True once a run has ended and nothing of it is left on any site it has been on."""
+    touched = {epoch.site for epoch in seen.epochs}
+    return seen.end is not None and not seen.jobs and not touched & seen.silent_sites
+
+
+def target(seen: Seen) -> Target | None:
+    """Where the run should be now; None while it should wait for a choice or for a greener hour."""
+    if seen.plan is None or seen.advice is None:
+        return None
+    relocate = _open_relocation(seen)
+    if relocate is not None and relocate.site is not None:
+        return Target(
+            site=relocate.site, cores=_cores_for(seen, relocate.site), trigger="user", reason="relocated by hand"
+        )
+    if seen.epoch is None:
+        choice = next((wish for wish in seen.wishes if wish.kind == "choose"), None)
+        if choice is not None and choice.site is not None:
+            cores = _cores_for(seen, choice.site)
+            return Target(site=choice.site, cores=cores, trigger="start", reason="chosen by hand")
+        if choice is None and not seen.request.auto:
+            return None
+    step = _step_now(seen)
+    if step is None:
+        return None
+    trigger: Literal["start", "plan"] = "start" if seen.epoch is None else "plan"
+    return Target(site=step.site, cores=step.cores, trigger=trigger, reason=seen.plan.plan.reason)
+
+
+def _start(seen: Seen) -> list[Action]:
+    wanted = target(seen)
+    if wanted is None:
+        return []
+    return [_open(seen, wanted.site, wanted.cores, wanted.trigger, wanted.reason)]
+
+
+def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """The present epoch is neither finished nor cancelled: hand over, watch, move or mend."""
+    job = seen.job
+    if epoch.site in seen.silent_sites and seen.drained is None and seen.failure is None:
+        return []  # the job goes on there; nothing is known, so nothing is decided
+    if seen.drained is not None:
+        return _go_on_after_drain(seen, epoch)
+    if seen.failure is not None:
+        return _after_fault(seen, epoch, seen.failure.message, final=not seen.failure.temporary)
+    if job is None:
+        if seen.claim is None:
+            return [Submit(epoch=epoch.epoch, site=epoch.site)]
+        if seen.missing_s < MISSING_AFTER_S:
+            return []
+        return _after_fault(seen, epoch, f"the job is gone from {epoch.site}", final=False)
+    if job.phase is JobPhase.ENDED:
+        return _after_end(seen, epoch, job)
+    if job.phase is JobPhase.PENDING:
+        return _while_pending(seen, epoch, job)
+    return _maybe_move(seen, epoch)
+
+
+def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    wanted = target(seen)
+    if wanted is None or wanted.site == epoch.site or seen.claim is None or not _ready(seen, wanted.site):
+        return []
+    return [Drain(epoch=epoch.epoch, site=epoch.site, why=wanted.reason)]
+
+
+def _go_on_after_drain(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    wanted = target(seen)
+    if wanted is not None and wanted.site != epoch.site and _ready(seen, wanted.site):
+        return [_open(seen, wanted.site, wanted.cores, wanted.trigger, wanted.reason)]
+    reason = "drained without a better place to go: goes on where it was"
+    return [_open(seen, epoch.site, epoch.cores, "fault", reason)]
+
+
+def _after_end(seen: Seen, epoch: EpochOpen, job: JobStatus) -> list[Action]:
+    reason = job.detail or f"the job ended with exit code {job.exit_code}"
+    if job.out_of_memory:
+        doubled_before = any(e.memory_bytes < epoch.memory_bytes for e in seen.epochs)
+        if doubled_before:
+            return [Finish(state=RunState.FAILED, error=f"{reason}; it had been given twice the memory already")]
+        again = _open(seen, epoch.site, epoch.cores, "fault", f"{reason}: once more with twice the memory")
+        return [
+            OpenEpoch(
+                epoch=again.epoch,
+                site=again.site,
+                cores=again.cores,
+                memory_bytes=2 * epoch.memory_bytes,
+                trigger="fault",
+                reason=again.reason,
+            )
+        ]
+    return _after_fault(seen, epoch, reason, final=False)
+
+
+def _after_fault(seen: Seen, epoch: EpochOpen, reason: str, *, final: bool) -> list[Action]:
+    if final and seen.claim is not None:
+        return [Finish(state=RunState.FAILED, error=reason)]
+    if _faults_in_a_row(seen) >= MAX_FAULTS_IN_A_ROW:
+        return [Finish(state=RunState.FAILED, error=f"{reason}; given up after {MAX_FAULTS_IN_A_ROW} tries in a row")]
+    came_up = seen.claim is not None
+    if came_up:
+        return [_open(seen, epoch.site, epoch.cores, "fault", reason)]
+    other = _another_site(seen, epoch)
+    if other is None and final:
+        return [Finish(state=RunState.FAILED, error=reason)]
+    site = other or epoch.site
+    return [_open(seen, site, _cores_for(seen, site), "fault", f"{epoch.site} did not come up: {reason}")]
+
+
+def _while_pending(seen: Seen, epoch: EpochOpen, job: JobStatus) -> list[Action]:
+    if seen.now - epoch.opened_at < timedelta(seconds=COME_UP_S) or _another_site(seen, epoch) is None:
+        return []
+    return _after_fault(seen, epoch, job.detail or "pending for too long", final=False)
+
+
+def _cancel(seen: Seen) -> list[Action]:
+    stops = _stop_all(seen)
+    away = {epoch.site for epoch in seen.epochs} & seen.silent_sites
+    if stops or away:
+        return stops
+    return [Finish(state=RunState.CANCELLED)]
+
+
+def _stop_all(seen: Seen) -> list[Action]:
+    return [Stop(epoch=job.status.epoch, site=job.site) for job in seen.jobs]
+
+
+def _stop_stale(seen: Seen) -> list[Action]:
+    """Old copies go once the new one has reported; copies that have ended hold nothing any more."""
+    present = seen.epoch
+    if present is None:
+        return []
+    reported = seen.claim is not None and seen.progress is not None
+    stale = [job for job in seen.jobs if job.status.epoch < present.epoch]
+    return [Stop(epoch=job.status.epoch, site=job.site) for job in stale if reported]
+
+
+def _open(
+    seen: Seen, site: str, cores: int, trigger: Literal["start", "plan", "user", "fault"], reason: str
+) -> OpenEpoch:
+    number = seen.epoch.epoch + 1 if seen.epoch else 1
+    memory = max([e.memory_bytes for e in seen.epochs], default=0) or _memory_for(seen, site, cores)
+    return OpenEpoch(epoch=number, site=site, cores=cores, memory_bytes=memory, trigger=trigger, reason=reason)
+
+
+def _step_now(seen: Seen) -> Step | None:
+    """The plan's step for this moment; a run that is late stays with the last step, a running one bridges gaps."""
+    if seen.plan is None or not seen.plan.plan.steps:
+        return None
+    steps = seen.plan.plan.steps
+    begun = [step for step in steps if step.start <= seen.now]
+    if not begun:
+        return steps[0] if seen.epoch is not None else None
+    return begun[-1]
+
+
+def _open_relocation(seen: Seen) -> Wish | None:
+    """The last relocation that was asked for; it holds until another one is."""
+    asked = [wish for wish in seen.wishes if wish.kind == "relocate"]
+    return max(asked, key=lambda wish: wish.at) if asked else None
+
+
+def _prediction(seen: Seen, site: str, cores: int | None = None) -> Prediction | None:
+    if seen.advice is None:
+        return None
+    found = [p for p in seen.advice.predictions if p.site == site and cores in (None, p.cores)]
+    return min(found, key=lambda p: (not p.feasible, p.emissions_g.mid), default=None)
+
+
+def _cores_for(seen: Seen, site: str) -> int:
+    prediction = _prediction(seen, site)
+    return prediction.cores if prediction is not None else 1
+
+
+def _memory_for(seen: Seen, site: str, cores: int) -> int:
+    if seen.request.memory_bytes is not None:
+        return seen.request.memory_bytes
+    prediction = _prediction(seen, site, cores) or _prediction(seen, site)
+    return int(prediction.memory_bytes.high) if prediction is not None else 1 << 30
+
+
+def _ready(seen: Seen, site: str) -> bool:
+    offer = seen.offers.get(site)
+    return site not in seen.silent_sites and offer is not None and offer.reachable and offer.why_not is None
+
+
+def _another_site(seen: Seen, epoch: EpochOpen) -> str | None:
+    """A feasible site that is ready: the one before this epoch if there was one, else the best of the predictions."""
+    if seen.advice is None:
+        return None
+    tried = {e.site for e in seen.epochs[-MAX_FAULTS_IN_A_ROW:] if e.trigger == "fault"} | {epoch.site}
+    best = sorted((p for p in seen.advice.predictions if p.feasible), key=lambda p: p.emissions_g.mid)
+    before = [e.site for e in reversed(seen.epochs[:-1])]
+    for site in [*before, *(p.site for p in best)]:
+        if site not in tried and _ready(seen, site):
+            return site
+    return None
+
+
+def _faults_in_a_row(seen: Seen) -> int:
+    """Epochs in a row, up to the present one, that a fault opened and that kept no new record."""
+    count = 0
+    for newer, older in zip(reversed(seen.epochs), [*reversed(seen.epochs[:-1]), None], strict=True):
+        if newer.trigger != "fault":
+            break
+        if older is not None and len(newer.believed) > len(older.believed):
+            break
+        count += 1
+    return count

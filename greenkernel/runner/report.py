@@ -1,0 +1,113 @@
+"""What leaves a running cell: log events in order, progress, and records of finished tasks, shipped beside the computation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from greenkernel.errors import TemporaryError
+from greenkernel.records import Progress
+from greenkernel.store.runs import LogEvent, RunStore
+
+_FLUSH_EVERY_S = 0.2
+_PROGRESS_EVERY_S = 0.5
+_MERGE_UP_TO = 64_000
+
+
+class Reporter:
+    """Ships from a thread of its own, so that the cell never waits for the store.
+
+    Args:
+        store: The run's objects.
+        epoch: The epoch that this runner has claimed.
+        spool: Folder in which finished tasks appear as ``*.rec`` (written aside and renamed).
+        progress: Asked for the present progress each half second.
+        fenced: Called once when a later epoch has been opened: nothing of this one is believed any more.
+    """
+
+    def __init__(
+        self, store: RunStore, epoch: int, spool: Path, progress: Callable[[], Progress], fenced: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._spool = spool
+        self._progress = progress
+        self._fenced = fenced
+        self._events: list[LogEvent] = []
+        self._sequence = 0
+        self._shipped: set[str] = set()
+        self._lock = threading.Lock()
+        self._ship_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="greenkernel-report", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def emit(self, event: LogEvent) -> None:
+        """Take a log event; neighbouring text of one stream is merged."""
+        with self._lock:
+            last = self._events[-1] if self._events else None
+            text_follows = last is not None and last.kind == event.kind and event.kind in ("stdout", "stderr")
+            if last is not None and text_follows and len(last.text) < _MERGE_UP_TO:
+                self._events[-1] = LogEvent(at=last.at, kind=last.kind, text=last.text + event.text)
+            else:
+                self._events.append(event)
+
+    def finish(self) -> None:
+        """Stop the thread and ship all that is left; faults of the store are raised here, not hidden."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.ship()
+
+    def ship(self) -> None:
+        """Ship everything that is there now."""
+        with self._ship_lock:
+            self._ship_events()
+            self._ship_records()
+            self._store.put_progress(self._epoch, self._progress())
+
+    def _loop(self) -> None:
+        ticks = 0
+        per_progress = round(_PROGRESS_EVERY_S / _FLUSH_EVERY_S)
+        while not self._stop.wait(_FLUSH_EVERY_S):
+            ticks += 1
+            try:
+                with self._ship_lock:
+                    self._ship_events()
+                    self._ship_records()
+                    if ticks % per_progress == 1:
+                        self._store.put_progress(self._epoch, self._progress())
+                        if self._store.epoch(self._epoch + 1) is not None:
+                            self._fenced()
+                            return
+            except TemporaryError as e:  # the store is away: the computation goes on, the next tick tries again
+                self._stop.wait(e.delay_s)
+
+    def _ship_events(self) -> None:
+        with self._lock:
+            events, self._events = self._events, []
+        if not events:
+            return
+        try:
+            self._store.put_log(self._epoch, self._sequence + 1, events)
+            self._sequence += 1
+        except TemporaryError:
+            with self._lock:
+                self._events = events + self._events
+            raise
+
+    def _ship_records(self) -> None:
+        for path in sorted(self._spool.glob("*.rec")):
+            if path.name not in self._shipped:
+                self._store.put_record(self._epoch, path.name, path.read_bytes())
+                self._shipped.add(path.name)
+
+
+def now() -> datetime:
+    """The runner's own clock: it only stamps, nothing is decided by it."""
+    return datetime.now(UTC)

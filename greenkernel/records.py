@@ -362,12 +362,11 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRef:
-    """One record of a finished task: its name in the epoch's records, and the address of its bytes."""
+    """One record of a finished task: its name, and the epoch in whose records it lies."""
 
     name: str
     epoch: int
     bytes: int
-    cpu_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow
 MISSING_AFTER_S = 8.0
 # A job that does not start within this is given up where another site could take the run.
 COME_UP_S = 300.0
+# A site where the run did not come up is left alone for this long.
+COOL_DOWN_S = 600.0
 MAX_FAULTS_IN_A_ROW = 3
 
 
@@ -155,7 +157,7 @@ def reconcile(seen: Seen) -> list[Action]:
         failed = seen.result.error is not None
         error = f"{seen.result.error.type_name}: {seen.result.error.message}" if seen.result.error else None
         return [Finish(state=RunState.FAILED if failed else RunState.DONE, error=error)]
-    if seen.finished is not None:
+    if seen.finished is not None and seen.failure is None:
         return [Accept(epoch=seen.finished.epoch)]
     if any(wish.kind == "cancel" for wish in seen.wishes):
         return _cancel(seen)
@@ -350,7 +352,18 @@ def _memory_for(seen: Seen, site: str, cores: int) -> int:
 
 def _ready(seen: Seen, site: str) -> bool:
     offer = seen.offers.get(site)
-    return site not in seen.silent_sites and offer is not None and offer.reachable and offer.why_not is None
+    if site in seen.silent_sites or offer is None or not offer.reachable or offer.why_not is not None:
+        return False
+    return not _cooling_down(seen, site)
+
+
+def _cooling_down(seen: Seen, site: str) -> bool:
+    """True for a while after the run could not come up there and had to go on elsewhere."""
+    for older, newer in zip(seen.epochs, seen.epochs[1:], strict=False):
+        left_by_fault = older.site == site and newer.site != site and newer.trigger == "fault"
+        if left_by_fault and seen.now - newer.opened_at < timedelta(seconds=COOL_DOWN_S):
+            return True
+    return False
 
 
 def _another_site(seen: Seen, epoch: EpochOpen) -> str | None:

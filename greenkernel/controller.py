@@ -1,0 +1,173 @@
+"""The controller: one process per home that brings runs on; it starts by itself and ends when nothing is open."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+
+from greenkernel.clock import Clock, RealClock
+from greenkernel.errors import GreenKernelError, TemporaryError
+from greenkernel.home import Home
+from greenkernel.osfacts import spawn_detached
+from greenkernel.records import JobStatus, Offer
+from greenkernel.run.conduct import Conductor, SitesNow
+
+# A local look costs little; a remote store or cluster is asked less often unless something wakes us.
+_LOCAL_PASS_S = 0.1
+_REMOTE_PASS_S = 1.0
+_OFFERS_S = 2.0
+_LINGER_S = 20.0
+_WAKE_POLL_S = 0.02
+LOCK_FILE = "controller.lock"
+WAKE_FILE = "wake"
+LOG_FILE = "controller.log"
+
+
+class Lock:
+    """Held by one process at a time and gone with it, on every system: an exclusive transaction of sqlite."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+    def take(self) -> bool:
+        """False where another process holds it."""
+        try:
+            self._db.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let go."""
+        self._db.close()
+
+
+class Controller:
+    """Hosts the conductors of a home's open runs.
+
+    Args:
+        home: Settings, store, sites and stages.
+        clock: Time.
+    """
+
+    def __init__(self, home: Home, clock: Clock) -> None:
+        self._home = home
+        self._clock = clock
+        self._conductors: dict[str, Conductor] = {}
+        self._changed = threading.Event()
+        self._offers: dict[str, Offer] = {}
+        self._offers_at = 0.0
+
+    def run(self, *, linger_s: float = _LINGER_S) -> None:
+        """Bring runs on until none has been open for ``linger_s`` seconds."""
+        self._home.sync_journal()
+        ends = [site.watch(self._changed.set) for site in self._home.sites.values()]
+        idle_since = time.monotonic()
+        wake = _WakeFile(self._home.settings.home / WAKE_FILE)
+        pause_s = _LOCAL_PASS_S if self._home.is_local else _REMOTE_PASS_S
+        try:
+            while time.monotonic() - idle_since < linger_s:
+                if self.step():
+                    idle_since = time.monotonic()
+                self._wait(wake, pause_s)
+        finally:
+            for end in ends:
+                end()
+
+    def step(self) -> bool:
+        """One pass over all open runs; returns whether there is any."""
+        runs = [entry.id for entry in self._home.journal.entries(only_open=True)]
+        for gone in set(self._conductors) - set(runs):
+            del self._conductors[gone]
+        if not runs:
+            return False
+        sites_now = self._look_at_sites()
+        for run in runs:
+            if run not in self._conductors:
+                self._conductors[run] = self._home.conductor(run)
+            try:
+                self._conductors[run].step(sites_now)
+            except GreenKernelError as e:
+                self._home.journal.note(run, f"this pass failed: {e}")
+                if not isinstance(e, TemporaryError):
+                    self._home.journal.update(run, state="failed", detail=str(e), is_open=False)
+        return True
+
+    def _look_at_sites(self) -> SitesNow:
+        jobs: dict[str, list[JobStatus]] = {}
+        silent = set()
+        for name, site in self._home.sites.items():
+            try:
+                jobs[name] = list(site.jobs())
+            except GreenKernelError:
+                silent.add(name)
+        if time.monotonic() - self._offers_at > _OFFERS_S:
+            self._offers = self._home.offers()
+            self._offers_at = time.monotonic()
+        return SitesNow(jobs=jobs, offers=dict(self._offers), silent=frozenset(silent))
+
+    def _wait(self, wake: _WakeFile, pause_s: float) -> None:
+        """Until something changes, but at most one pass."""
+        deadline = time.monotonic() + pause_s
+        while time.monotonic() < deadline:
+            if self._changed.wait(_WAKE_POLL_S) or wake.touched():
+                self._changed.clear()
+                return
+
+
+class _WakeFile:
+    """Kernels touch this file when they have left something for the controller."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._stamp()
+
+    def touched(self) -> bool:
+        stamp = self._stamp()
+        changed, self._seen = stamp != self._seen, stamp
+        return changed
+
+    def _stamp(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+
+def ensure_controller(home: Path, sites_file: Path) -> None:
+    """Wake the home's controller, and start one where there is none."""
+    (home / WAKE_FILE).touch()
+    lock = Lock(home / LOCK_FILE)
+    alone = lock.take()
+    lock.release()
+    if alone:
+        command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
+        spawn_detached(command, cwd=home, log=home / LOG_FILE)
+
+
+def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:
+    """Be the home's controller until nothing is open; returns False at once where another process is."""
+    while True:
+        lock = Lock(home.settings.home / LOCK_FILE)
+        try:
+            if not lock.take():
+                return False
+            Controller(home, RealClock()).run(linger_s=linger_s)
+        finally:
+            lock.release()
+        # A kernel that saw the lock still held has written its run down before that: look once more.
+        if not home.journal.entries(only_open=True):
+            return True
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m greenkernel.controller HOME SITES_FILE``: the detached form."""
+    serve(Home.open(Path(arguments[0]), Path(arguments[1])))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,283 @@
+"""One run under the controller: look, plan again, reconcile, act. Every action may be repeated after a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from greenkernel.clock import Clock
+from greenkernel.errors import GreenKernelError, IntegrityError, PermanentError, TemporaryError
+from greenkernel.records import (
+    EpochOpen,
+    JobSpec,
+    JobStatus,
+    Offer,
+    Receipt,
+    RecordRef,
+    Result,
+    RunState,
+)
+from greenkernel.run.journal import Journal
+from greenkernel.run.reconcile import (
+    Accept,
+    Action,
+    Advise,
+    Drain,
+    Finish,
+    OpenEpoch,
+    Seen,
+    SeenJob,
+    Stop,
+    Submit,
+    closed,
+    reconcile,
+)
+from greenkernel.run.state import describe
+from greenkernel.sites.base import Site
+from greenkernel.store.runs import Advice, End, Failure, PlanNow, RunStore, Submission
+
+# Between SIGTERM and SIGKILL: time to finish the task in flight and to write the last records.
+GRACE_S = 20.0
+
+
+class Adviser(Protocol):
+    """What the conductor asks of the stages before it, so that it need not know them."""
+
+    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+        """Profile, predict and plan; `UserError` where that is impossible."""
+        ...
+
+    def replan(self, seen: Seen) -> PlanNow | None:
+        """A new plan from new forecasts and real progress; None: the present one holds."""
+        ...
+
+    def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
+        """What the epoch's job needs in its environment."""
+        ...
+
+    def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
+        """What the run took."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitesNow:
+    """One look at every site, shared by all runs of a pass."""
+
+    jobs: Mapping[str, Sequence[JobStatus]]
+    offers: Mapping[str, Offer]
+    silent: frozenset[str]
+
+
+class Conductor:
+    """Brings one run on, a step at a time."""
+
+    def __init__(
+        self, store: RunStore, sites: Mapping[str, Site], adviser: Adviser, journal: Journal, clock: Clock
+    ) -> None:
+        self._store = store
+        self._sites = sites
+        self._adviser = adviser
+        self._journal = journal
+        self._clock = clock
+        self._submission: Submission | None = None
+        self._epochs: list[EpochOpen] = []
+        self._advising: threading.Thread | None = None
+        self._last_seen_job = clock.now()
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self._store.run
+
+    def step(self, sites_now: SitesNow) -> bool:
+        """Look once and act on it.
+
+        Returns:
+            True once the run is closed: it has ended and nothing of it is left anywhere.
+        """
+        seen = self._look(sites_now)
+        plan = self._adviser.replan(seen) if seen.advice is not None and seen.end is None else None
+        if plan is not None:
+            self._store.put_plan(plan)
+            if seen.plan is None or plan.plan.steps != seen.plan.plan.steps:
+                self._journal.note(self.run, plan.plan.reason)
+            seen = replace(seen, plan=plan)
+        for action in reconcile(seen):
+            try:
+                self._perform(action, seen)
+            except TemporaryError as e:
+                self._journal.note(self.run, f"{type(action).__name__} will be tried again: {e}")
+        is_closed = closed(seen)
+        if self._advising is None or not self._advising.is_alive():
+            state, detail = describe(seen)
+            self._journal.update(self.run, state=state, detail=detail, is_open=not is_closed)
+        return is_closed
+
+    def _look(self, sites_now: SitesNow) -> Seen:
+        store, now = self._store, self._clock.now()
+        if self._submission is None:
+            self._submission = store.submission()
+        self._look_for_epochs()
+        number = self._epochs[-1].epoch if self._epochs else 0
+        mine = [
+            SeenJob(site=site, status=status)
+            for site, statuses in sites_now.jobs.items()
+            for status in statuses
+            if status.run == self.run
+        ]
+        if any(job.status.epoch == number for job in mine):
+            self._last_seen_job = now
+        return Seen(
+            now=now,
+            request=self._submission.request,
+            advice=store.advice(),
+            plan=store.plan(),
+            wishes=tuple(store.wishes().values()),
+            epochs=tuple(self._epochs),
+            # Read in the order in which a runner writes backwards: a later word is never seen without the earlier.
+            finished=store.finished(number),
+            drained=store.drained(number),
+            failure=store.failure(number),
+            progress=store.progress(number),
+            claim=store.claimed(number),
+            result=store.result(),
+            end=store.ended(),
+            jobs=tuple(mine),
+            silent_sites=sites_now.silent,
+            offers=sites_now.offers,
+            missing_s=(now - self._last_seen_job).total_seconds(),
+        )
+
+    def _look_for_epochs(self) -> None:
+        while (opened := self._store.epoch(len(self._epochs) + 1)) is not None:
+            self._epochs.append(opened)
+            self._last_seen_job = self._clock.now()
+
+    def _perform(self, action: Action, seen: Seen) -> None:
+        match action:
+            case Advise():
+                self._advise_beside(seen)
+            case OpenEpoch():
+                self._open(action)
+            case Submit():
+                self._submit(action, seen)
+            case Drain():
+                self._journal.note(self.run, f"leaves {action.site}: {action.why}")
+                self._sites[action.site].drain(self.run, action.epoch)
+            case Stop():
+                self._sites[action.site].stop(self.run, action.epoch)
+            case Accept():
+                self._accept(action, seen)
+            case Finish():
+                self._finish(action, seen)
+
+    def _advise_beside(self, seen: Seen) -> None:
+        """Profiling takes its time: it must not hold up the other runs."""
+        if self._advising is None or not self._advising.is_alive():
+            self._advising = threading.Thread(target=self._advise, args=(seen,), daemon=True)
+            self._advising.start()
+
+    def _advise(self, seen: Seen) -> None:
+        submission = self._store.submission()
+
+        def say(text: str) -> None:
+            self._journal.update(self.run, state=RunState.PROFILING, detail=text, is_open=True)
+
+        try:
+            advice = self._adviser.advise(self._store, submission, say)
+        except TemporaryError as e:
+            self._journal.note(self.run, f"advice will be tried again: {e}")
+            return
+        except GreenKernelError as e:
+            self._finish(Finish(state=RunState.FAILED, error=str(e)), seen)
+            return
+        if advice.plan is not None:
+            self._store.put_plan(PlanNow(plan=advice.plan))
+            self._journal.note(self.run, advice.plan.reason)
+        self._store.advise(advice)
+
+    def _open(self, action: OpenEpoch) -> None:
+        opened = EpochOpen(
+            run=self.run,
+            epoch=action.epoch,
+            site=action.site,
+            cores=action.cores,
+            memory_bytes=action.memory_bytes,
+            opened_at=self._clock.now(),
+            trigger=action.trigger,
+            reason=action.reason,
+            believed=self._believed(action.epoch),
+        )
+        if self._store.open_epoch(opened):
+            kept = f" with {len(opened.believed)} records" if opened.believed else ""
+            self._journal.note(self.run, f"epoch {opened.epoch} on {opened.site}{kept}: {opened.reason}")
+
+    def _believed(self, epoch: int) -> tuple[RecordRef, ...]:
+        """What earlier epochs have left until now; what they write later is not believed."""
+        if epoch == 1:
+            return ()
+        before = self._store.epoch(epoch - 1)
+        found = {ref.name: ref for ref in (before.believed if before else ())}
+        for name, size in self._store.records(epoch - 1):
+            found.setdefault(name, RecordRef(name=name, epoch=epoch - 1, bytes=size))
+        return tuple(found.values())
+
+    def _submit(self, action: Submit, seen: Seen) -> None:
+        epoch = seen.epoch
+        assert epoch is not None
+        job = JobSpec(
+            run=self.run,
+            epoch=epoch.epoch,
+            cores=epoch.cores,
+            memory_bytes=epoch.memory_bytes,
+            grace_s=GRACE_S,
+            owner=seen.request.owner,
+            secrets=self._secrets(epoch),
+        )
+        try:
+            self._sites[action.site].submit(job)
+        except PermanentError as e:
+            self._journal.note(self.run, f"{action.site} refuses the job: {e}")
+            failure = Failure(at=self._clock.now(), message=str(e), temporary=False)
+            self._store.say_failure(action.epoch, failure)
+
+    def _secrets(self, epoch: EpochOpen) -> Mapping[str, str]:
+        assert self._submission is not None
+        return self._adviser.secrets(self._submission, epoch)
+
+    def _accept(self, action: Accept, seen: Seen) -> None:
+        result = seen.finished
+        assert result is not None
+        try:
+            verify(self._store, result)
+        except (IntegrityError, PermanentError) as e:
+            message = f"the result cannot be believed ({e})"
+            failure = Failure(at=self._clock.now(), message=message, temporary=True)
+            self._store.say_failure(action.epoch, failure)
+            return
+        self._store.accept(result)
+
+    def _finish(self, action: Finish, seen: Seen) -> None:
+        end = End(state=action.state, at=self._clock.now(), error=action.error)
+        seen = replace(seen, advice=self._store.advice())
+        self._store.put_receipt(self._adviser.receipt(seen, self._store, end))
+        if self._store.end(end):
+            self._journal.note(self.run, f"{end.state}{f': {end.error}' if end.error else ''}")
+
+
+def verify(store: RunStore, result: Result) -> None:
+    """Read every byte that a result names and check it against its address.
+
+    Raises:
+        IntegrityError: Bytes are cut or changed.
+        PermanentError: Bytes are missing.
+    """
+    payloads = [result.payload]
+    if result.error is not None and result.error.pickled is not None:
+        payloads.append(result.error.pickled)
+    for payload in payloads:
+        for address in (payload.head, *payload.buffers):
+            store.blobs.get(address)

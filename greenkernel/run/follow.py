@@ -1,0 +1,99 @@
+"""What a run says while it goes on, read from the store in order; what repeated work prints again is shown once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from greenkernel.store.runs import LogEvent, RunStore
+
+# So much of what was shown is remembered per stream to recognise a repetition.
+_REMEMBERED = 4_000_000
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What one stream has shown, and how far the present epoch has repeated it."""
+
+    text: str = ""
+    position: int = 0
+    repeating: bool = False
+
+    def take(self, text: str) -> str:
+        """The part of ``text`` that is new."""
+        if self.repeating:
+            left = self.text[self.position : self.position + len(text)]
+            same = _common(left, text)
+            self.position += same
+            text = text[same:]
+            if not text:
+                return ""
+            self.repeating = False
+        self.text = (self.text + text)[-_REMEMBERED:]
+        return text
+
+
+@dataclass(slots=True)
+class Merger:
+    """Joins the output of a run's epochs into what one undisturbed run would have shown."""
+
+    _streams: dict[str, _Shown] = field(default_factory=dict)
+    _displays: list[str] = field(default_factory=list)
+    _display: int = 0
+    _epoch: int = 1
+
+    def feed(self, epoch: int, events: Iterable[LogEvent]) -> Iterator[LogEvent]:
+        """Events of an epoch (epochs in order) -> those to be shown."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._display = 0
+            for shown in self._streams.values():
+                shown.position, shown.repeating = 0, True
+        for event in events:
+            if event.kind in ("stdout", "stderr"):
+                text = self._streams.setdefault(event.kind, _Shown()).take(event.text)
+                if text:
+                    yield replace(event, text=text)
+            elif self._is_new_display(event):
+                yield event
+
+    def _is_new_display(self, event: LogEvent) -> bool:
+        looks = json.dumps([event.kind, event.data, event.wait], sort_keys=True, default=str)
+        repeated = self._display < len(self._displays) and self._displays[self._display] == looks
+        if not repeated:
+            del self._displays[self._display :]
+            self._displays.append(looks)
+        self._display += 1
+        return not repeated
+
+
+class Follower:
+    """Reads a run's log from the store, from the beginning, without showing anything twice."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._merger = Merger()
+        self._epoch = 1
+        self._after = 0
+
+    def poll(self) -> list[LogEvent]:
+        """What is new since the last call."""
+        found: list[LogEvent] = []
+        while True:
+            for sequence, events in self._store.logs(self._epoch, after=self._after):
+                self._after = sequence
+                found += self._merger.feed(self._epoch, events)
+            if self._store.epoch(self._epoch + 1) is None:
+                return found
+            self._epoch, self._after = self._epoch + 1, 0
+
+
+def _common(a: str, b: str) -> int:
+    """Length of the common beginning."""
+    if a == b:
+        return len(a)
+    for index, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left != right:
+            return index
+    return min(len(a), len(b))

@@ -1,0 +1,56 @@
+"""Where a run stands, in one word and a few more: a pure function of what is seen."""
+
+from __future__ import annotations
+
+from greenkernel.records import JobPhase, RunState
+from greenkernel.run.reconcile import Seen, target
+
+
+def describe(seen: Seen) -> tuple[RunState, str]:
+    """The state of a run, and the detail in words."""
+    if seen.end is not None:
+        left = len(seen.jobs)
+        tidy = f"; {left} job{'s' if left > 1 else ''} still being removed" if left else ""
+        return seen.end.state, f"{seen.end.error or ''}{tidy}".lstrip("; ")
+    if seen.result is not None or seen.finished is not None:
+        return RunState.COLLECTING, "verifying the result"
+    if any(wish.kind == "cancel" for wish in seen.wishes):
+        away = ", ".join(sorted({e.site for e in seen.epochs} & seen.silent_sites))
+        return _before_or_running(seen), f"cancelling{f'; waiting for {away}, which cannot be reached' if away else ''}"
+    if seen.advice is None:
+        return RunState.PROFILING, ""
+    if seen.epoch is None:
+        return _before_start(seen)
+    return _on_a_site(seen)
+
+
+def _before_or_running(seen: Seen) -> RunState:
+    return RunState.WAITING if seen.epoch is None else RunState.RUNNING
+
+
+def _before_start(seen: Seen) -> tuple[RunState, str]:
+    chosen = seen.request.auto or any(wish.kind == "choose" for wish in seen.wishes)
+    if not chosen:
+        return RunState.CHOOSING, "waiting for a choice"
+    if target(seen) is None and seen.plan is not None and seen.plan.plan.steps:
+        first = seen.plan.plan.steps[0]
+        return RunState.WAITING, f"starts on {first.site} at {first.start:%H:%M:%S} UTC"
+    return RunState.STARTING, ""
+
+
+def _on_a_site(seen: Seen) -> tuple[RunState, str]:
+    epoch = seen.epoch
+    assert epoch is not None
+    if epoch.site in seen.silent_sites:
+        return RunState.RUNNING, f"{epoch.site} cannot be reached; the job goes on there"
+    if seen.drained is not None:
+        return RunState.MOVING, f"has left {epoch.site} with {seen.drained.records} records"
+    wanted = target(seen)
+    moving = wanted is not None and wanted.site != epoch.site
+    if seen.job is None or seen.job.phase is JobPhase.PENDING or seen.claim is None:
+        why = seen.job.detail if seen.job is not None else ""
+        word = RunState.MOVING if epoch.epoch > 1 and epoch.trigger != "fault" else RunState.STARTING
+        return word, f"starting on {epoch.site}{f': {why}' if why else ''}"
+    if moving and wanted is not None and seen.job.phase is JobPhase.RUNNING:
+        return RunState.RUNNING, f"on {epoch.site}, to move to {wanted.site}"
+    return RunState.RUNNING, f"on {epoch.site}"

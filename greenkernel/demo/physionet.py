@@ -20,7 +20,7 @@ ARCHIVE: Final = "https://physionet.org/files/challenge-2017/1.0.0/"
 """Root of the archive: SHA256SUMS.txt, training/REFERENCE*.csv and training/A00/A00001.mat and so on."""
 
 _SUMS = "SHA256SUMS.txt"
-_SUM_LINE = re.compile(r"^([0-9a-f]{64}) [ *](\S+)$", re.MULTILINE)
+_SUM_LINE = re.compile(r"^([0-9a-f]{64}) +\*?(\S+)\s*$", re.MULTILINE)
 _LABELS = ("training/REFERENCE-v3.csv", "REFERENCE-v3.csv", "training/REFERENCE.csv")
 _TIMEOUT_S = 3.0
 _AT_ONCE = 8

@@ -382,6 +382,7 @@ class EpochOpen:
     trigger: Literal["start", "plan", "user", "fault"]
     reason: str
     believed: tuple[RecordRef, ...] = ()
+    predicted_saving_g: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ class Conductor:
             case Advise():
                 self._advise_beside(seen)
             case OpenEpoch():
-                self._open(action)
+                self._open(action, seen)
             case Submit():
                 self._submit(action, seen)
             case Drain():
@@ -199,7 +199,8 @@ class Conductor:
             self._journal.note(self.run, advice.plan.reason)
         self._store.advise(advice)
 
-    def _open(self, action: OpenEpoch) -> None:
+    def _open(self, action: OpenEpoch, seen: Seen) -> None:
+        saving_g = seen.plan.saving_g if seen.plan is not None and action.trigger == "plan" else None
         opened = EpochOpen(
             run=self.run,
             epoch=action.epoch,
@@ -210,6 +211,7 @@ class Conductor:
             trigger=action.trigger,
             reason=action.reason,
             believed=self._believed(action.epoch),
+            predicted_saving_g=saving_g,
         )
         if self._store.open_epoch(opened):
             kept = f" with {len(opened.believed)} records" if opened.believed else ""

@@ -81,10 +81,12 @@ class Follower:
         """What is new since the last call."""
         found: list[LogEvent] = []
         while True:
+            # Asked first: whatever the epoch has said was there before the next one was opened.
+            is_last = self._store.epoch(self._epoch + 1) is None
             for sequence, events in self._store.logs(self._epoch, after=self._after):
                 self._after = sequence
                 found += self._merger.feed(self._epoch, events)
-            if self._store.epoch(self._epoch + 1) is None:
+            if is_last:
                 return found
             self._epoch, self._after = self._epoch + 1, 0
 

@@ -1,4 +1,4 @@
-"""What a runner is told when it starts: which epoch of which run, with how much of the machine, and the way to the store."""
+"""What a runner is told when it starts: its epoch, its share of the machine, and the way to the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "GREENKERNEL_KEY"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerJob:
-    """One epoch as its runner sees it. ``memory_bytes`` is the limit, ``grace_s`` the time between SIGTERM and the end."""
+    """One epoch as its runner sees it. ``memory_bytes`` is the limit, ``grace_s`` the time from SIGTERM to the end."""
 
     run: str
     epoch: int

@@ -200,7 +200,8 @@ def safe_name(name: str) -> str:
 def on_signal(number: signal.Signals, call: Callable[[], None]) -> None:
     """Call ``call`` in a thread of its own when the signal arrives, also while the main thread is inside C code.
 
-    Python runs its signal handlers between bytecodes of the main thread only; the wake-up descriptor is written at once.
+    Python runs its signal handlers between bytecodes of the main thread only; the wake-up descriptor is written to
+    at once.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -1,4 +1,4 @@
-"""What leaves a running cell: log events in order, progress, and records of finished tasks, shipped beside the computation."""
+"""What leaves a running cell, shipped beside the computation: log events in order, progress, records."""
 
 from __future__ import annotations
 

@@ -129,11 +129,11 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanNow:
-    """The plan that holds, and the moves that were refused so far."""
+    """The plan that holds, what its next move is to save, and the moves that were refused so far."""
 
     plan: Plan
+    saving_g: float | None = None
     refused: tuple[RefusedMove, ...] = ()
-    detail: str = ""
 
 
 class RunStore:

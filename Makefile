@@ -1,0 +1,44 @@
+# Two commands matter: `make demo` and `make test`. Everything they need is set up on the way.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench soak clusters-up clusters-down wheel clean
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("GreenKernel needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...") if not (3, 11) <= sys.version_info < (3, 14) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)  ## the ECG forest: profiled, planned, shipped, moved while it runs, returned
+	$(BIN)/greenkernel demo
+
+test: $(READY) lint  ## all tests; those of Kubernetes start real clusters where they can
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## speed and memory, as ratios against a peer in the same run
+	$(BIN)/python -m benchmarks
+
+soak: $(READY)  ## the long form of the fault tests
+	$(BIN)/python -m pytest -m "slow or soak" --timeout 3600
+
+clusters-up: $(READY)  ## two real Kubernetes sites and an S3 server on this machine
+	$(BIN)/python -m tests.clusters up
+
+clusters-down: $(READY)
+	$(BIN)/python -m tests.clusters down
+
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf build dist $(VENV)

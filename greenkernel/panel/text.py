@@ -1,0 +1,140 @@
+"""Predictions, plans, manifests and receipts as plain text: what terminals, logs and saved notebooks show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Receipt
+from greenkernel.units import format_bytes, format_duration, format_interval
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> str:
+    """Columns as wide as their widest cell."""
+    lines = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([shown[0], "  ".join("-" * width for width in widths), *shown[1:]])
+
+
+def manifest_text(capture: Capture, *, most: int = 8) -> str:
+    """What travels, the biggest first."""
+    items = sorted(capture.items, key=lambda item: -item.bytes)
+    shown = [f"{item.name} ({item.kind}, {format_bytes(item.bytes)})" for item in items[:most]]
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    files = f"; {len(capture.files)} files" if capture.files else ""
+    secret = [item.name for item in items if item.secret_like]
+    warning = f"\n  looks like a secret: {', '.join(secret)}" if secret else ""
+    return f"travels: {format_bytes(capture.bytes)}: {', '.join(shown) or 'no variables'}{more}{files}{warning}"
+
+
+def profile_text(profile: Profile) -> str:
+    """The slices that really ran, and what was decided about the rows."""
+    lines = [
+        f"slices: {len(profile.slices)} ran, {profile.cpu_s:.1f} CPU s in {format_duration(profile.wall_s)}"
+        if profile.slices
+        else "slices: none"
+    ]
+    return "\n".join([*lines, *[f"  {note}" for note in profile.notes]])
+
+
+def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> str:
+    """One row per site and core count; the recommended one is ticked."""
+    first = plan.steps[0] if plan and plan.steps else None
+    rows = []
+    for p in predictions:
+        ticked = first is not None and (p.site, p.cores) == (first.site, first.cores)
+        chance = "" if p.p_due is None else f"{p.p_due:.0%}"
+        rows.append(
+            (
+                "→" if ticked else " ",
+                p.site,
+                str(p.cores),
+                _duration(p.time_s),
+                interval_text(p.energy_wh, "Wh"),
+                interval_text(p.emissions_g, "g"),
+                interval_text(p.cost, p.currency),
+                chance,
+                "" if p.feasible else f"cannot: {p.why_not}",
+            )
+        )
+    header = ("", "site", "cores", "time", "energy", "CO2e if now", "cost", "in time", "")
+    shown = table(rows, header=header)
+    sources = dict.fromkeys(p.time_s.source for p in predictions if p.time_s.source)
+    return "\n".join([shown, *[f"  times: {source}" for source in sources]])
+
+
+def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
+    """The steps of a plan and the reason."""
+    steps = [f"{s.site} ({s.cores} cores) {_clock(s.start, zone)}-{_clock(s.end, zone)}" for s in plan.steps]
+    latest = _clock(plan.finish_latest_at, zone)
+    return (
+        f"plan: {', then '.join(steps)}; done {_clock(plan.finish_at, zone)}, at the latest {latest}\n  {plan.reason}"
+    )
+
+
+def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
+    """Predicted against measured, stays, moves, items and the comparison with now, at home."""
+    lines = [f"receipt of run {receipt.run} ({receipt.name}): {receipt.state}"]
+    if receipt.error:
+        lines.append(f"  error: {receipt.error}")
+    if receipt.due is not None:
+        lines.append(f"  due {_clock(receipt.due, zone)}: {'met' if receipt.due_met else 'missed'}")
+    lines += _time_lines(receipt)
+    for stay in receipt.stays:
+        lines.append(
+            f"  stay {stay.epoch}: {stay.site}, {stay.cores} cores, "
+            f"{_clock(stay.start, zone)}-{_clock(stay.end, zone)}, {stay.cpu_s:.1f} CPU s, "
+            f"{interval_text(stay.energy_wh, 'Wh')}, {interval_text(stay.emissions_g, 'g CO2e')}"
+        )
+    lines += [line for move in receipt.moves for line in _move_lines(move)]
+    lines += [f"  not moved to {refused.to_site}: {refused.reason}" for refused in receipt.refused_moves[-3:]]
+    total = receipt.emissions_g
+    items = ("running", "idle", "startup", "transfer", "profiling", "embodied")
+    parts = ", ".join(f"{name} {getattr(total, name).mid:.2f}" for name in items)
+    lines.append(f"  emissions: {interval_text(total.total, 'g CO2e')} ({parts})")
+    for baseline in receipt.baselines:
+        lines.append(f"  {baseline.name} ({baseline.site}): {interval_text(baseline.emissions_g, 'g CO2e')}")
+    lines.append(f"  saved, profiling counted: {interval_text(receipt.saved_g, 'g CO2e')}")
+    if receipt.clock.factor != 1:
+        second = format_duration(receipt.clock.factor)
+        lines.append(f"  real work, simulated grid: one real second is {second} of the grid's time")
+    lines += [f"  source of {s.what}: {s.source}" for s in receipt.sources]
+    return "\n".join(lines)
+
+
+def interval_text(value: Interval, unit: str) -> str:
+    """An interval with sensible digits."""
+    return format_interval(value.low, value.mid, value.high, unit)
+
+
+def _time_lines(receipt: Receipt) -> list[str]:
+    if not receipt.stays:
+        return []
+    measured = (receipt.stays[-1].end - receipt.stays[0].start).total_seconds()
+    first = receipt.stays[0]
+    found = [p for p in receipt.predictions if (p.site, p.cores) == (first.site, first.cores)]
+    if not found:
+        return [f"  time: {format_duration(measured)}, nothing was predicted for {first.site}"]
+    p = found[0]
+    predicted = p.startup_s + p.time_s
+    return [f"  time: predicted {_duration(predicted)} if it stayed on {p.site}, measured {format_duration(measured)}"]
+
+
+def _move_lines(move: Move) -> list[str]:
+
+    saving = "" if move.predicted_saving_g is None else f", predicted saving {move.predicted_saving_g:.2f} g"
+    return [
+        f"  move {move.from_site} → {move.to_site} ({move.trigger}): {move.dead_s:.1f} s dead, "
+        f"{move.reused.tasks} tasks reused ({move.reused.cpu_s:.1f} CPU s), "
+        f"{move.lost_cpu_s:.1f} CPU s lost, cost {interval_text(move.cost_g, 'g CO2e')}{saving}",
+        f"    {move.reason}",
+    ]
+
+
+def _duration(value: Interval) -> str:
+    return f"{format_duration(value.mid)} ({format_duration(value.low)}-{format_duration(value.high)})"
+
+
+def _clock(when: datetime, zone: tzinfo | None) -> str:
+    return f"{when.astimezone(zone):%H:%M:%S}"

@@ -1,0 +1,253 @@
+"""Records finished joblib tasks while a cell runs, and believes records of earlier stays instead of running them again.
+
+Inside a `RecordingScope` every top-level ``joblib.Parallel`` call hands out its tasks behind a `RecordedTask` each,
+whatever backend it uses by itself, so that nothing of joblib's own batching, order or error handling changes. A
+record's name is a keyed hash of the call, the task's place in it, its function, code and arguments. A call is known by
+its first task and by how many calls with the same one came before, which holds for two threads calling at once too.
+
+Leaving: `RecordingScope.drain` closes the gate. Tasks in flight finish and are recorded until the deadline; the next
+task to start raises `Drained` out of the cell's ``Parallel`` call. A cell outside of joblib does not notice, so whoever
+drains ends the process when ``drain`` has returned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial, wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import joblib.parallel
+
+from greenkernel.runner.record_backend import RecordingLoky, RecordingThreads, Width
+from greenkernel.runner.record_files import ASIDE, SUFFIX, RecordInfo, records
+from greenkernel.runner.record_keys import CallHasher, UnhashableError, held_by, name_of, unwrapped
+from greenkernel.runner.record_ledger import LEDGERS, Drained, Ledger, TaskProgress
+from greenkernel.runner.record_length import known_length
+from greenkernel.runner.record_task import Folders, Place, RecordedTask, Watch, attribute_names, inside_task
+from greenkernel.store.hashing import keyed_hash
+
+__all__ = ["Drained", "RecordInfo", "RecordingScope", "TaskProgress", "records"]
+
+_THREADS = "greenkernel-threads"
+_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, range)
+
+
+class RecordingScope:
+    """Records and replays the joblib tasks of everything that runs inside it; one at a time in a process.
+
+    Args:
+        spool: Existing folder in which finished tasks appear as ``*.rec``, each as a whole.
+        believed: Folder with the records of earlier stays; only files sealed with ``key`` are used.
+        key: 32 bytes that seal records and name them.
+        cores: Tasks that really run at a time.
+        logical_cores: What ``n_jobs=-1`` means to the cell, the same on each site of a run.
+    """
+
+    def __init__(self, *, spool: Path, believed: Path, key: bytes, cores: int, logical_cores: int) -> None:
+        self._spool = spool
+        self._control = Path(tempfile.gettempdir(), f"greenkernel-{uuid.uuid4().hex}")
+        self._folders = Folders(
+            scope=self._control.name,
+            spool=str(spool),
+            believed=str(believed),
+            drain_flag=str(self._control / "drain"),
+            key=key,
+        )
+        self._width = Width(cores=cores, logical_cores=logical_cores)
+        self._ledger = Ledger()
+        self._section = ""
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+        self._undo: list[Callable[[], None]] = []
+
+    def __enter__(self) -> RecordingScope:
+        if LEDGERS:
+            raise RuntimeError("only one RecordingScope can be open in a process")
+        self._control.mkdir(mode=0o700)
+        (self._spool / ASIDE).mkdir(parents=True, exist_ok=True)
+        LEDGERS[self._folders.scope] = self._ledger
+        self._install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+        LEDGERS.pop(self._folders.scope, None)
+        shutil.rmtree(self._spool / ASIDE, ignore_errors=True)
+        shutil.rmtree(self._control, ignore_errors=True)
+
+    def progress(self) -> TaskProgress:
+        """Tasks done, reused and recorded so far; may be asked from any thread."""
+        return self._ledger.progress()
+
+    def begin_section(self, label: str) -> None:
+        """Count equal calls anew from here on, under ``label``.
+
+        Whoever skips a part of a cell that is already done says so, or a later equal call would take the records of the
+        skipped one.
+        """
+        with self._lock:
+            self._section = label
+
+    def drain(self, deadline_s: float) -> bool:
+        """Let no new task start and wait for those in flight; may be called from any thread, also where nothing runs.
+
+        Afterwards the spool takes no more records: all in it are whole.
+
+        Args:
+            deadline_s: Seconds that tasks in flight have.
+
+        Returns:
+            True where nothing is in flight any more.
+        """
+        self._ledger.close(deadline_s)
+        if self._control.is_dir():
+            Path(self._folders.drain_flag).touch()
+        finished = self._ledger.let_finish()
+        shutil.rmtree(self._spool / ASIDE, ignore_errors=True)
+        return finished
+
+    def _install(self) -> None:
+        backends = joblib.parallel.BACKENDS
+        kept = dict(backends), joblib.parallel.DEFAULT_THREAD_BACKEND, joblib.Parallel.__call__
+
+        def undo() -> None:
+            backends.clear()
+            backends.update(kept[0])
+            joblib.parallel.DEFAULT_THREAD_BACKEND = kept[1]
+            joblib.Parallel.__call__ = kept[2]
+
+        self._undo.append(undo)
+        backends[_THREADS] = partial(RecordingThreads, width=self._width, ledger=self._ledger)
+        backends["loky"] = partial(RecordingLoky, width=self._width, ledger=self._ledger)
+        # Not under the name "threading": who names a backend gets that one, unrecorded.
+        joblib.parallel.DEFAULT_THREAD_BACKEND = _THREADS
+        original = kept[2]
+
+        @wraps(original)
+        def call(parallel: Any, iterable: Iterable[Any]) -> Any:
+            if inside_task():
+                return original(parallel, iterable)
+            if self._ledger.closed:
+                raise Drained
+            return original(parallel, _Tasks.of(self, parallel, iterable))
+
+        joblib.Parallel.__call__ = call
+
+    def new_call(self, parallel: Any, iterable: Iterable[Any]) -> Iterator[Any]:
+        """The tasks of one Parallel call, each behind its record."""
+        place = _place_of(parallel)
+        if not isinstance(place, Place):
+            yield from self._unrecorded(iterable, place)
+            return
+        call = self._ledger.begin_call(known_length(iterable))
+        hasher = CallHasher(self._folders.key)
+        names: Callable[[int, str], str] | None = None
+        count = 0
+        for index, item in enumerate(iterable):
+            count = index + 1
+            if not (isinstance(item, tuple) and len(item) == 3):
+                yield item  # joblib says what is wrong with it
+                continue
+            function, args, kwargs = item
+            try:
+                digest = hasher.task(function, args, kwargs)
+                watched = _watch(hasher, function, args, kwargs) if place is not Place.PROCESS else ()
+            except UnhashableError:
+                digest, watched = None, ()
+            if names is None:
+                names = self._names(place, digest or name_of(unwrapped(function)[0]))
+            task = RecordedTask(
+                function=function,
+                name=None if digest is None else names(index, digest),
+                place=place,
+                folders=self._folders,
+                hasher=hasher if place is not Place.PROCESS else None,
+                watched=watched,
+            )
+            yield task, args, kwargs
+        self._ledger.know_total(call, count)
+
+    def _names(self, place: Place, first: str) -> Callable[[int, str], str]:
+        """Names of the records of a call whose first task has the digest ``first``."""
+        with self._lock:
+            section = self._section
+            before = self._calls[section, first]
+            self._calls[section, first] += 1
+        # A task that ran in a process of its own has left no changes to its arguments in its record.
+        isolated = place is Place.PROCESS
+
+        def name(index: int, digest: str) -> str:
+            parts = ("task 1", section, first, before, index, isolated, digest)
+            return keyed_hash(self._folders.key, repr(parts).encode()) + SUFFIX
+
+        return name
+
+    def _unrecorded(self, iterable: Iterable[Any], reason: str) -> Iterator[Any]:
+        for item in iterable:
+            self._ledger.skip(reason)
+            yield item
+
+
+class _Tasks:
+    """An iterable over a call's tasks; generates nothing before joblib has chosen its backend."""
+
+    def __init__(self, scope: RecordingScope, parallel: Any, iterable: Iterable[Any]) -> None:
+        self._parts = (scope, parallel, iterable)
+
+    @staticmethod
+    def of(scope: RecordingScope, parallel: Any, iterable: Iterable[Any]) -> _Tasks:
+        """With a length where ``iterable`` has one, since joblib's own messages use it."""
+        return (_SizedTasks if hasattr(iterable, "__len__") else _Tasks)(scope, parallel, iterable)
+
+    def __iter__(self) -> Iterator[Any]:
+        scope, parallel, iterable = self._parts
+        return scope.new_call(parallel, iterable)
+
+
+class _SizedTasks(_Tasks):
+    def __len__(self) -> int:
+        length: int = len(self._parts[2])  # type: ignore[arg-type]  # only made of what has a length
+        return length
+
+
+def _place_of(parallel: Any) -> Place | str:
+    """Where the call's tasks run, or why they are not recorded."""
+    options = getattr(parallel, "_backend_kwargs", None) or getattr(parallel, "_backend_args", None)
+    if options is None:
+        return "this version of joblib is not known"
+    if options.get("require") == "sharedmem":
+        return "it works in shared memory"
+    backend = parallel._backend
+    if isinstance(backend, RecordingLoky):
+        return Place.PROCESS
+    if isinstance(backend, RecordingThreads):
+        return Place.THREAD
+    if isinstance(backend, joblib.parallel.SequentialBackend):
+        return Place.CELL
+    return f"its backend is {type(backend).__name__}"
+
+
+def _watch(hasher: CallHasher, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Watch]:
+    arguments = held_by(function, args, kwargs)
+    found = {}
+    for value in itertools.chain(hasher.data_read(), arguments):
+        if not isinstance(value, _ATOMS):
+            names = attribute_names(value)
+            found[id(value)] = (value, names)
+    given = {id(value) for value in arguments}
+    return [
+        Watch(value=value, digest=hasher.digest(value), attributes=names, is_argument=identity in given)
+        for identity, (value, names) in found.items()
+    ]

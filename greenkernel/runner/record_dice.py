@@ -1,0 +1,43 @@
+"""The global random generators of Python and numpy: has a task drawn from them, and what would they say now."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import random
+import sys
+from typing import Any
+
+Dice = tuple[Any, Any]
+
+
+def take() -> Dice:
+    """The present state of ``random`` and, where it is loaded, of ``numpy.random``."""
+    numpy_random: Any = sys.modules.get("numpy.random")
+    return random.getstate(), None if numpy_random is None else numpy_random.get_state(legacy=False)
+
+
+def put(dice: Dice) -> None:
+    """Set the global generators to a state."""
+    random.setstate(dice[0])
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if dice[1] is not None and numpy_random is not None:
+        numpy_random.set_state(dice[1])
+
+
+def fingerprint(dice: Dice) -> str:
+    """A short text that is equal for equal states, in any process."""
+    version, words, gauss = dice[0]
+    digest = hashlib.sha256(array.array("Q", words))
+    digest.update(repr((version, gauss)).encode())
+    _feed(digest, dice[1])
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, part: Any) -> None:
+    if isinstance(part, dict):
+        for name in sorted(part):
+            digest.update(name.encode())
+            _feed(digest, part[name])
+    else:
+        digest.update(part.tobytes() if hasattr(part, "tobytes") else repr(part).encode())

@@ -1,0 +1,145 @@
+"""A finished task as a file: sealed under its name, written aside and renamed, listed without unpickling."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import cloudpickle
+
+from greenkernel.errors import IntegrityError
+from greenkernel.store.hashing import seal, unseal
+
+SUFFIX = ".rec"
+ASIDE = ".aside"
+_SEAL_BYTES = 65
+_HEADER_UP_TO = 2048
+_IMMUTABLE = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, type, FunctionType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordInfo:
+    """One record in a folder. ``cpu_s`` is read from its header, whose seal is only checked when the record is used."""
+
+    name: str
+    bytes: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a task left behind.
+
+    Args:
+        result: What it returned.
+        changed: Position of an argument to the attributes that it has after the task.
+        dice: State of the global random generators after the task, or None where it did not draw from them.
+        dice_before: Fingerprint of that state before the task, or None.
+        cpu_s: CPU seconds of the task.
+    """
+
+    result: Any
+    changed: Mapping[int, Mapping[str, Any]]
+    dice: Any
+    dice_before: str | None
+    cpu_s: float
+
+
+def encode(record: Record, held: Sequence[Any], function: str) -> tuple[bytes, bytes]:
+    """A record as header and body; references to the task's own arguments (``held``) stay references.
+
+    Raises:
+        Exception: Whatever the result's own pickling raises.
+    """
+    header = {"function": function[:200], "cpu_s": round(record.cpu_s, 6), "dice_before": record.dice_before}
+    buffer = io.BytesIO()
+    _ResultPickler(buffer, held).dump((record.result, dict(record.changed), record.dice))
+    return json.dumps(header).encode() + b"\n", buffer.getvalue()
+
+
+def decode(body: memoryview, held: Sequence[Any]) -> Record:
+    """The record behind an unsealed body; arguments it refers to are taken from ``held``.
+
+    Raises:
+        Exception: Whatever unpickling raises.
+    """
+    first_line = bytes(body[:_HEADER_UP_TO]).partition(b"\n")[0]
+    header = json.loads(first_line)
+    result, changed, dice = _ResultUnpickler(io.BytesIO(body[len(first_line) + 1 :]), held).load()
+    return Record(result=result, changed=changed, dice=dice, dice_before=header["dice_before"], cpu_s=header["cpu_s"])
+
+
+def read_body(folder: str, name: str, key: bytes) -> memoryview | None:
+    """The body of a record, its seal verified; None where there is none.
+
+    Raises:
+        IntegrityError: It is cut, was changed, or belongs to another name or key.
+    """
+    try:
+        data = Path(folder, name).read_bytes()
+    except FileNotFoundError:
+        return None
+    return unseal(key, name, data)
+
+
+def write_record(spool: str, name: str, key: bytes, header: bytes, body: bytes) -> None:
+    """Seal a record and make it appear in ``spool`` as a whole.
+
+    Raises:
+        OSError: It could not be written, or the spool does not take records any more.
+    """
+    aside = Path(spool, ASIDE, f"{name}.{os.getpid()}.{threading.get_ident()}")
+    aside.write_bytes(seal(key, name, header + body))
+    aside.replace(Path(spool, name))
+
+
+def records(folder: Path) -> list[RecordInfo]:
+    """The records in a folder, by name; nothing is unpickled and no seal is checked.
+
+    Raises:
+        IntegrityError: A file with a record's name has no readable header.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with path.open("rb") as file:
+            start = file.read(_SEAL_BYTES + _HEADER_UP_TO)
+        try:
+            cpu_s = float(json.loads(start[_SEAL_BYTES:].partition(b"\n")[0])["cpu_s"])
+        except (ValueError, KeyError, TypeError) as e:
+            raise IntegrityError(f"{path.name} is not a record") from e
+        found.append(RecordInfo(name=path.name, bytes=path.stat().st_size, cpu_s=cpu_s))
+    return found
+
+
+class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Functions made on the fly by value, classes by name only: by value they would come back as other classes."""
+
+    def __init__(self, file: io.BytesIO, held: Sequence[Any]) -> None:
+        super().__init__(file, protocol=5)
+        self._held = {id(value): place for place, value in enumerate(held) if not isinstance(value, _IMMUTABLE)}
+
+    def persistent_id(self, obj: Any) -> int | None:
+        """The position of an argument that the result refers to."""
+        return self._held.get(id(obj))
+
+    def reducer_override(self, obj: Any) -> Any:
+        """As cloudpickle does, except for classes."""
+        return NotImplemented if isinstance(obj, type) else super().reducer_override(obj)
+
+
+class _ResultUnpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, held: Sequence[Any]) -> None:
+        super().__init__(file)
+        self._held = held
+
+    def persistent_load(self, pid: Any) -> Any:
+        """The argument at a position."""
+        return self._held[pid]

@@ -1,1 +1,26 @@
 """GreenKernel: run a notebook cell where and when electricity is green, and have its variables back in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenkernel.session import Forecast, Run, attach, predict, runs, sites, train
+
+__all__ = ["Forecast", "Run", "attach", "load_ipython_extension", "predict", "runs", "sites", "train"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext greenkernel``: register the magics."""
+    from greenkernel.magic import load_ipython_extension as load
+
+    load(shell)
+
+
+def __getattr__(name: str) -> Any:
+    """The API, imported when it is first used: a pod and ``%load_ext`` need none of it."""
+    if name in __all__:
+        from greenkernel import session
+
+        return getattr(session, name)
+    raise AttributeError(f"module 'greenkernel' has no attribute {name!r}")

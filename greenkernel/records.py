@@ -6,11 +6,13 @@ Standard library only, because a pod reads some of them too. Units are in the na
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 SCHEMA = 1
 
@@ -122,6 +124,7 @@ class Request:
     env: tuple[str, ...] = ()
     move: MovePolicy = "auto"
     auto: bool = True
+    dry_run: bool = False
     out: tuple[str, ...] = ()
     file_name: str = "<cell>"
     owner: str = ""
@@ -576,3 +579,30 @@ class Receipt:
     saved_g: Interval
     clock: ClockInfo
     sources: tuple[SourceInfo, ...]
+
+    def to_json(self) -> str:
+        """The receipt as JSON of schema `SCHEMA`; times are ISO 8601 in UTC."""
+        return json.dumps(plain(self), indent=2)
+
+
+# JSON has the words that Python keeps for itself.
+_JSON_NAMES: dict[type, dict[str, str]] = {
+    Step: {"start": "from", "end": "to"},
+    Stay: {"start": "from", "end": "to"},
+}
+
+
+def plain(value: Any) -> Any:
+    """A record as dicts, lists, numbers and text, as its JSON has it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = _JSON_NAMES.get(type(value), {})
+        return {names.get(f.name, f.name): plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [plain(item) for item in value]
+    return value

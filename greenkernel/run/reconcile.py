@@ -165,6 +165,8 @@ def reconcile(seen: Seen) -> list[Action]:
         return [Advise()]
     if seen.advice.plan is None:
         return [Finish(state=RunState.FAILED, error=seen.advice.impossible or "no site can run this cell")]
+    if seen.request.dry_run:
+        return [Finish(state=RunState.DONE)]
     if seen.epoch is None:
         return _start(seen)
     return [*_stop_stale(seen), *_follow(seen, seen.epoch)]

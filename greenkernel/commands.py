@@ -1,0 +1,221 @@
+"""What lists, shows and steers runs: shared by the line magics and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from greenkernel.errors import NotBuiltYetError, UserError
+from greenkernel.follow import Voice, follow
+from greenkernel.home import Home
+from greenkernel.options import Parser
+from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
+from greenkernel.records import plain
+from greenkernel.session import Run, attach, runs, sites
+
+KEPT_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a command works with: the home, where words go, and where names that come back are bound."""
+
+    home: Home
+    voice: Voice
+    out: Callable[[str], None]
+    bind: Callable[[Run], None]
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """The sub-commands of ``greenkernel runs`` and ``%greenruns``."""
+    what = parser.add_subparsers(dest="what", metavar="COMMAND")
+    listing = what.add_parser("list", help="every run, newest first (the default)")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    for name, text in (
+        ("show", "what was predicted, planned and decided"),
+        ("attach", "follow a run and take its names back"),
+        ("logs", "what the cell has printed"),
+        ("cancel", "stop a run everywhere"),
+        ("resume", "go on with a run that has failed (not built yet: refused)"),
+    ):
+        command = what.add_parser(name, help=text)
+        command.add_argument("run", metavar="ID", help="the run, or the beginning of its id")
+        if name == "show":
+            command.add_argument("--json", action="store_true", help="as JSON")
+    choose = what.add_parser("choose", help="choose a site for a run that waits for it")
+    choose.add_argument("run", metavar="ID")
+    choose.add_argument("site", metavar="SITE", nargs="?", help="the recommended one by default")
+    relocate = what.add_parser("relocate", help="move a run to another site")
+    relocate.add_argument("run", metavar="ID")
+    relocate.add_argument("site", metavar="SITE")
+    prune = what.add_parser("prune", help=f"remove runs that ended more than {KEPT_DAYS} days ago")
+    prune.add_argument("--days", type=float, default=KEPT_DAYS, help="remove those that are older than this")
+
+
+def runs_command(given: argparse.Namespace, desk: Desk) -> None:
+    """Do what ``greenkernel runs`` or ``%greenruns`` was asked."""
+    what = given.what or "list"
+    if what == "list":
+        _list(desk, as_json=bool(getattr(given, "json", False)))
+    elif what == "prune":
+        desk.out(f"{_prune(desk.home, given.days)} runs removed")
+    elif what == "resume":
+        raise NotBuiltYetError("resuming a failed run is not built yet", what_to_do="Submit the cell again")
+    else:
+        run = attach(given.run, home=desk.home)
+        _ONE_RUN[what](run, given, desk)
+
+
+def sites_command(desk: Desk, *, as_json: bool) -> None:
+    """List the sites."""
+    found = sites(desk.home)
+    if as_json:
+        desk.out(json.dumps([plain(site) for site in found], indent=2))
+        return
+    rows = [
+        (
+            s.name,
+            s.kind,
+            s.zone,
+            "yes" if s.reachable else "no",
+            str(s.cores_max),
+            "unknown" if s.intensity_g_per_kwh is None else f"{s.intensity_g_per_kwh:.0f} g/kWh ({s.source})",
+            s.detail,
+        )
+        for s in found
+    ]
+    desk.out(table(rows, header=("site", "kind", "zone", "reachable", "cores", "intensity now", "")))
+    desk.out(f"from {desk.home.settings.sites_path}")
+
+
+def report_command(desk: Desk, run: str | None, *, as_json: bool) -> None:
+    """Show a receipt: of a run, or of the last one that has one."""
+    candidates = [attach(run, home=desk.home)] if run else runs(desk.home)
+    for candidate in candidates:
+        receipt = candidate.receipt
+        if receipt is not None:
+            desk.out(receipt.to_json() if as_json else receipt_text(receipt, zone=desk.home.settings.timezone))
+            return
+    raise UserError(f"run {run} has no receipt yet" if run else "no run has a receipt yet")
+
+
+def runs_parser(prog: str) -> Parser:
+    """A parser for the words behind ``%greenruns``."""
+    parser = Parser(prog=prog, description="List, show and steer runs.")
+    add_runs(parser)
+    return parser
+
+
+def _list(desk: Desk, *, as_json: bool) -> None:
+    desk.home.sync_journal()
+    entries = desk.home.journal.entries()
+    if as_json:
+        desk.out(json.dumps([plain(entry) for entry in entries], indent=2))
+        return
+    if not entries:
+        desk.out("no runs yet")
+        return
+    zone = desk.home.settings.timezone
+    rows = [(e.id, f"{e.created_at.astimezone(zone):%m-%d %H:%M}", e.state, e.name, e.detail[:80]) for e in entries]
+    desk.out(table(rows, header=("run", "when", "state", "name", "")))
+
+
+def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
+    zone = desk.home.settings.timezone
+    advice, receipt = run.advice, run.receipt
+    if given.json:
+        shown: dict[str, Any] = {"run": run.id, "state": run.state, "detail": run.detail, "advice": plain(advice)}
+        desk.out(json.dumps({**shown, "progress": plain(run.progress), "receipt": plain(receipt)}, indent=2))
+        return
+    desk.out(f"run {run.id}: {run.state}{f': {run.detail}' if run.detail else ''}")
+    if advice is not None:
+        desk.out(profile_text(advice.profile))
+        desk.out(predictions_text(advice.predictions, advice.plan))
+    if run.plan is not None:
+        desk.out(plan_text(run.plan, zone=zone))
+    for at, text in run.journal():
+        desk.out(f"{at.astimezone(zone):%H:%M:%S} {text}")
+    if receipt is not None:
+        desk.out(receipt_text(receipt, zone=zone))
+
+
+def _attach(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
+    follow(run, desk.voice, zone=desk.home.settings.timezone)
+    desk.bind(run)
+
+
+def _logs(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
+    for event in run.follower().poll():
+        desk.voice.show(event)
+
+
+def _cancel(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
+    run.cancel()
+    run.wait()
+    desk.out(f"run {run.id}: {run.state}; nothing of it is left running")
+
+
+def _choose(run: Run, given: argparse.Namespace, desk: Desk) -> None:
+    run.choose(given.site)
+    desk.out(f"run {run.id} takes {given.site or 'the recommended site'}")
+
+
+def _relocate(run: Run, given: argparse.Namespace, desk: Desk) -> None:
+    run.relocate(given.site)
+    desk.out(f"run {run.id} is asked to go on at {given.site}")
+
+
+_ONE_RUN: dict[str, Callable[[Run, argparse.Namespace, Desk], None]] = {
+    "show": _show,
+    "attach": _attach,
+    "logs": _logs,
+    "cancel": _cancel,
+    "choose": _choose,
+    "relocate": _relocate,
+}
+
+
+def _prune(home: Home, days: float) -> int:
+    """Remove ended runs; blobs are shared with others and stay."""
+    limit = home.clock.now() - timedelta(days=days)
+    gone = []
+    for entry in home.journal.entries():
+        store = home.run_store(entry.id)
+        end = store.ended()
+        if end is not None and end.at < limit:
+            store.delete()
+            gone.append(entry.id)
+    home.journal.forget(gone)
+    for leftover in (home.settings.home / "scratch").glob("*"):
+        if leftover.name in gone:
+            shutil.rmtree(leftover, ignore_errors=True)
+    return len(gone)
+
+
+def write_receipt(run: Run, path: str | None) -> None:
+    """Write the receipt to the file that ``--json`` names."""
+    receipt = run.receipt
+    if path is None or receipt is None:
+        return
+    target = Path(path).expanduser()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(receipt.to_json() + "\n", encoding="utf-8")
+    except OSError as e:
+        raise UserError(f"the receipt cannot be written ({e})", where="--json") from e
+
+
+def words(line: str) -> Sequence[str]:
+    """A magic's line as a shell would split it."""
+    import shlex
+
+    try:
+        return shlex.split(line)
+    except ValueError as e:
+        raise UserError(f"the line cannot be read ({e})", what_to_do="Close the quotation marks") from e

@@ -1,0 +1,133 @@
+"""Following a run from a terminal or a notebook: its output where output belongs, our own words where they belong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import Protocol
+
+from greenkernel.options import describe_due
+from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
+from greenkernel.records import RunState
+from greenkernel.session import Run
+from greenkernel.store.runs import LogEvent
+
+
+class Voice(Protocol):
+    """Where our own words and the cell's output go."""
+
+    def say(self, text: str) -> None:
+        """A paragraph that stays."""
+        ...
+
+    def status(self, text: str) -> None:
+        """One line that replaces the one before."""
+        ...
+
+    def show(self, event: LogEvent) -> None:
+        """Something that the cell printed or showed."""
+        ...
+
+
+class Terminal:
+    """Our words on stderr; the cell's stdout and stderr are its own."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        """A paragraph on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def status(self, text: str) -> None:
+        """A line on stderr, once per change."""
+        if text != self._last:
+            self._last = text
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, event: LogEvent) -> None:
+        """Text to its own stream; of a display its plain text."""
+        if event.kind in ("stdout", "stderr"):
+            stream = sys.stdout if event.kind == "stdout" else sys.stderr
+            stream.write(event.text)
+            stream.flush()
+        elif event.kind == "display" and event.data and "text/plain" in event.data:
+            print(event.data["text/plain"], flush=True)
+
+
+def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], bool] | None = None) -> None:
+    """Show a run until it has ended, advice first, receipt last.
+
+    Args:
+        run: The run.
+        voice: Where to.
+        zone: The zone in which times are shown; None: the machine's.
+        until: Asked again and again; true ends the following earlier.
+    """
+    submission = run.submission
+    if submission.request.due_at is not None:
+        due = describe_due(submission.request.due_at, now=submission.request.created_at, zone=zone)
+        voice.say(f"run {run.id}, due {due}")
+    voice.say(manifest_text(submission.capture))
+    follower = run.follower()
+    teller = _Teller(run, voice, zone)
+
+    def each() -> None:
+        teller.tell()
+        for event in follower.poll():
+            voice.show(event)
+        if until is not None and until():
+            raise _EnoughError
+
+    try:
+        run.wait(each=each)
+    except _EnoughError:
+        return
+    each()
+    receipt = run.receipt
+    if receipt is not None and run.state is not RunState.CANCELLED and not submission.request.dry_run:
+        voice.say(receipt_text(receipt, zone=zone))
+    elif run.state is RunState.CANCELLED:
+        voice.say(f"run {run.id} is cancelled; nothing of it is left running")
+
+
+class _EnoughError(Exception):
+    """The caller has seen enough."""
+
+
+class _Teller:
+    """Says each new thing about a run once."""
+
+    def __init__(self, run: Run, voice: Voice, zone: tzinfo | None) -> None:
+        self._run = run
+        self._voice = voice
+        self._zone = zone
+        self._advised = False
+        self._journal = 0
+
+    def tell(self) -> None:
+        run = self._run
+        if not self._advised and (advice := run.advice) is not None:
+            self._advised = True
+            self._voice.say(profile_text(advice.profile))
+            self._voice.say(predictions_text(advice.predictions, advice.plan))
+            if advice.plan is not None:
+                self._voice.say(plan_text(advice.plan, zone=self._zone))
+        notes = run.journal()
+        for _at, text in notes[self._journal :]:
+            if text.startswith(("epoch ", "leaves ")):
+                self._voice.say(text)
+        self._journal = len(notes)
+        self._voice.status(_status(run))
+
+
+def _status(run: Run) -> str:
+    """One line; figures are rounded, so that it changes when something has changed."""
+    state, detail = run.state, run.detail
+    progress = run.progress
+    tasks = ""
+    if state is RunState.RUNNING and progress is not None and progress.tasks_done:
+        total = f" of {progress.tasks_total}" if progress.tasks_total else ""
+        tasks = f", {progress.tasks_done // 50 * 50 if progress.tasks_done > 100 else progress.tasks_done}{total} tasks"
+    return f"{state}{f': {detail}' if detail else ''}{tasks}"

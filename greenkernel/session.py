@@ -1,0 +1,405 @@
+"""The Python API: everything the magic and the command line do is one call here."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from greenkernel.cell.bind import Loaded, load_result, rebuild_error
+from greenkernel.cell.capture import capture
+from greenkernel.cell.transform import to_python
+from greenkernel.controller import ensure_controller
+from greenkernel.errors import UserError
+from greenkernel.home import Home
+from greenkernel.options import Wanted, due_at, resolve
+from greenkernel.records import Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
+from greenkernel.run.follow import Follower
+from greenkernel.run.journal import Entry
+from greenkernel.store.runs import Advice, RunStore, Submission, Wish
+
+_LOCAL_POLL_S = 0.03
+_REMOTE_POLL_S = 0.5
+_CARE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteInfo:
+    """A site as `sites` lists it."""
+
+    name: str
+    kind: str
+    zone: str
+    reachable: bool
+    cores_max: int
+    detail: str
+    intensity_g_per_kwh: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a cell would take, site by site, and the plan that would be followed."""
+
+    predictions: tuple[Prediction, ...]
+    profile: Profile
+    plan: Plan | None
+    impossible: str | None
+
+    def to_json(self) -> str:
+        """As JSON, named as in the receipt."""
+        return json.dumps(plain(self), indent=2)
+
+
+class Run:
+    """A submitted cell: a future that survives the kernel.
+
+    Args:
+        home: The home that the run belongs to.
+        run: Its id.
+        namespace: Where functions and classes that come back will live; a new one by default.
+    """
+
+    def __init__(self, home: Home, run: str, namespace: dict[str, Any] | None = None) -> None:
+        self.id = run
+        self._home = home
+        self._store: RunStore = home.run_store(run)
+        self._namespace: dict[str, Any] = {} if namespace is None else namespace
+        self._loaded: Loaded | None = None
+        self._cared_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.state}{f', {self.detail}' if self.detail else ''}>"
+
+    @property
+    def submission(self) -> Submission:
+        """What was asked, and what travels."""
+        return self._store.submission()
+
+    @property
+    def state(self) -> RunState:
+        """Where the run stands."""
+        end = self._store.ended()
+        return end.state if end is not None else RunState(self._entry().state)
+
+    @property
+    def detail(self) -> str:
+        """The rest in words: queued, unreachable, why it failed."""
+        end = self._store.ended()
+        return self._entry().detail if end is None else end.error or ""
+
+    @property
+    def advice(self) -> Advice | None:
+        """Everything that was known before the choice; None while the cell is profiled."""
+        return self._store.advice()
+
+    @property
+    def prediction(self) -> tuple[Prediction, ...]:
+        """What the run would take on each site; empty while the cell is profiled."""
+        advice = self._store.advice()
+        return advice.predictions if advice else ()
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that holds now."""
+        now = self._store.plan()
+        return now.plan if now else None
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the runner last said of itself."""
+        last = self._store.last_epoch()
+        return self._store.progress(last.epoch) if last else None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What the run took; None until it has ended."""
+        return self._store.receipt()
+
+    def follower(self) -> Follower:
+        """Reads what the cell prints and shows, from the beginning."""
+        return Follower(self._store)
+
+    def logs(self) -> str:
+        """What the cell has printed so far, stdout and stderr as they came."""
+        events = self.follower().poll()
+        return "".join(event.text for event in events if event.kind in ("stdout", "stderr"))
+
+    def journal(self) -> list[tuple[datetime, str]]:
+        """What was decided, and when."""
+        return self._home.journal.notes(self.id)
+
+    def choose(self, site: str | None = None) -> None:
+        """Take a site, or the recommended one, for a run that waits for a choice."""
+        self._wish("choose", Wish(kind="choose", site=self._known(site), at=self._home.clock.now()))
+
+    def relocate(self, site: str) -> None:
+        """Move the run to another site with what it has computed; it stays there."""
+        self._open()
+        number = sum(wish.kind == "relocate" for wish in self._store.wishes().values()) + 1
+        wish = Wish(kind="relocate", site=self._known(site), at=self._home.clock.now())
+        self._wish(f"relocate-{number:04d}", wish)
+
+    def cancel(self) -> None:
+        """Stop the run everywhere; `wait` returns when it is really stopped."""
+        self._wish("cancel", Wish(kind="cancel", site=None, at=self._home.clock.now()))
+
+    def wait(self, timeout: float | None = None, *, each: Callable[[], None] | None = None) -> Run:
+        """Wait until the run has ended.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+            each: Called again and again while waiting.
+
+        Raises:
+            TimeoutError: It has not ended within ``timeout``; the run goes on.
+        """
+        pause_s = _LOCAL_POLL_S if self._home.is_local else _REMOTE_POLL_S
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._store.ended() is None:
+            self._care()
+            if each is not None:
+                each()
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"run {self.id} has not ended within {timeout} s; it goes on")
+            time.sleep(pause_s)
+        return self
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The function's return value, or the value of the cell's last expression (None where there is none).
+
+        Raises:
+            UserError: The run was cancelled, could not be run at all, or was a dry run.
+            BaseException: The cell's own exception, on the cell's own lines.
+        """
+        self.wait(timeout)
+        return self.loaded().value
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the cell has bound or changed; waits for the end."""
+        self.wait()
+        return dict(self.loaded(allow_error=True).names)
+
+    def loaded(self, *, allow_error: bool = False) -> Loaded:
+        """The result, verified and unpickled once."""
+        result = self._store.result()
+        if result is None:
+            end = self._store.ended()
+            why = "it was a dry run" if self.submission.request.dry_run else (end.error if end else None)
+            raise UserError(f"run {self.id} has no result{f': {why}' if why else f' ({self.state})'}")
+        if result.error is not None and not allow_error:
+            raise rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request.source)
+        if self._loaded is None:
+            self._loaded = load_result(result, self._store.blobs, self._namespace)
+        return self._loaded
+
+    @property
+    def error_text(self) -> str | None:
+        """The traceback of the cell's own exception; None where it had none."""
+        result = self._store.result()
+        return result.error.text if result is not None and result.error is not None else None
+
+    def _wish(self, name: str, wish: Wish) -> None:
+        self._open()
+        self._store.wish(name, wish)
+        self._care(at_once=True)
+
+    def _open(self) -> None:
+        end = self._store.ended()
+        if end is not None:
+            raise UserError(f"run {self.id} has ended already ({end.state})")
+
+    def _known(self, site: str | None) -> str | None:
+        names = list(self._home.settings.sites.sites)
+        if site is not None and site not in names:
+            raise UserError(f"there is no site {site!r}", what_to_do=f"Use one of {', '.join(names)}")
+        return site
+
+    def _care(self, *, at_once: bool = False) -> None:
+        """The controller may have been killed: see to it that there is one."""
+        if at_once or time.monotonic() - self._cared_at > _CARE_S:
+            self._cared_at = time.monotonic()
+            ensure_controller(self._home.settings.home, self._home.settings.sites_path)
+
+    def _entry(self) -> Entry:
+        for entry in self._home.journal.entries():
+            if entry.id == self.id:
+                return entry
+        self._home.sync_journal()
+        return next(entry for entry in self._home.journal.entries() if entry.id == self.id)
+
+
+def train(
+    source: str | Callable[..., Any],
+    *,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    namespace: dict[str, Any] | None = None,
+    auto: bool = True,
+    wait: bool = False,
+    home: Home | None = None,
+    file_name: str = "<cell>",
+    folder: Path | None = None,
+    **options: Any,
+) -> Run:
+    """Profile, predict, plan, ship and follow a cell or a function.
+
+    Args:
+        source: The cell's text, or a function that is called there.
+        args: Positional arguments of a function.
+        kwargs: Keyword arguments of a function.
+        namespace: The names that the text may read; they are captured as they are now and are not changed.
+        auto: Take the recommended site; else the run waits for `Run.choose`.
+        wait: Return when the run has ended.
+        home: The home; by default the one of ``GREENKERNEL_HOME``.
+        file_name: The name of the source in tracebacks.
+        folder: Where local modules and files are looked for; the working folder by default.
+        **options: The long names of the magic's options: ``due="18:00"``, ``goal="co2"``, ``site=["a"]``, ...
+
+    Raises:
+        UserError: The source or an option cannot be used; nothing was shipped.
+    """
+    home = home or Home.open()
+    names = namespace if namespace is not None else {}
+    text, scope = _as_cell(source, args, kwargs, names)
+    request = _request(text, resolve(options), home, auto=auto, file_name=file_name)
+    to_python(text, file_name)
+    run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
+    store = home.run_store(run)
+    captured = capture(request, scope, store.blobs, folder or Path.cwd())
+    store.submit(Submission(request=request, capture=captured))
+    home.journal.add(
+        Entry(id=run, name=request.name, created_at=request.created_at, open=True, state=RunState.PROFILING, detail="")
+    )
+    ensure_controller(home.settings.home, home.settings.sites_path)
+    started = Run(home, run, names)
+    return started.wait() if wait else started
+
+
+def predict(source: str | Callable[..., Any], **options: Any) -> Forecast:
+    """What a cell or a function would take on each site; nothing is shipped. Arguments as for `train`.
+
+    Raises:
+        UserError: The source or an option cannot be used.
+    """
+    run = train(source, wait=True, **{**options, "dry_run": True})
+    advice = run.advice
+    if advice is None:
+        raise UserError(run.detail or "no prediction could be made")
+    return Forecast(
+        predictions=advice.predictions, profile=advice.profile, plan=advice.plan, impossible=advice.impossible
+    )
+
+
+def runs(home: Home | None = None) -> list[Run]:
+    """Every run of the home, newest first."""
+    home = home or Home.open()
+    home.sync_journal()
+    return [Run(home, entry.id) for entry in home.journal.entries()]
+
+
+def attach(run: str, *, namespace: dict[str, Any] | None = None, home: Home | None = None) -> Run:
+    """Take a run back, after a kernel restart for example. The beginning of its id will do.
+
+    Raises:
+        UserError: There is no such run, or there are several.
+    """
+    home = home or Home.open()
+    home.sync_journal()
+    found = [entry.id for entry in home.journal.entries() if entry.id.startswith(run) or entry.name == run]
+    if len(found) != 1:
+        what = f"there is no run {run!r}" if not found else f"{run!r} may be any of {', '.join(found)}"
+        raise UserError(what, what_to_do="List them with `greenkernel runs` or `%greenruns`")
+    return Run(home, found[0], namespace)
+
+
+def sites(home: Home | None = None) -> list[SiteInfo]:
+    """The sites, what each can give now, and how green it is."""
+    home = home or Home.open()
+    offers = home.offers()
+    found = []
+    for name, config in home.settings.sites.sites.items():
+        offer = offers[name]
+        intensity, source = home.intensity_now(name)
+        found.append(
+            SiteInfo(
+                name=name,
+                kind=config.kind,
+                zone=config.zone,
+                reachable=offer.reachable,
+                cores_max=offer.cores_max,
+                detail=offer.why_not or offer.detail,
+                intensity_g_per_kwh=intensity,
+                source=source,
+            )
+        )
+    return found
+
+
+def _as_cell(
+    source: str | Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None, namespace: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    if isinstance(source, str):
+        if args or kwargs:
+            raise UserError("args and kwargs go with a function", what_to_do="Put the values into namespace")
+        return source, namespace
+    if not callable(source):
+        raise UserError(f"{type(source).__name__} can be neither run nor called", what_to_do="Give text or a function")
+    held = {"greenkernel_function": source, "greenkernel_args": tuple(args), "greenkernel_kwargs": dict(kwargs or {})}
+    globals_of = getattr(inspect.unwrap(source), "__globals__", {})
+    scope = {**globals_of, **namespace, **held}
+    return "greenkernel_function(*greenkernel_args, **greenkernel_kwargs)", scope
+
+
+def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: str) -> Request:
+    now = home.clock.now()
+    known = home.settings.sites.sites
+    for site in wanted.site:
+        if site not in known:
+            raise UserError(f"there is no site {site!r}", where="--site", what_to_do=f"Use one of {', '.join(known)}")
+    least, most = wanted.cores or (None, None)
+    return Request(
+        source=text,
+        name=wanted.name or _name_of(text),
+        created_at=now,
+        due_at=due_at(wanted.due, now=now, zone=home.settings.timezone),
+        goal=wanted.goal or "co2",  # type: ignore[arg-type]  # the table has checked it
+        sites=wanted.site,
+        cores_min=least,
+        cores_max=most,
+        memory_bytes=wanted.memory,
+        rows=wanted.rows,
+        knobs=wanted.knob,
+        profile=not wanted.no_profile,
+        files=wanted.files,
+        env=wanted.env,
+        move=wanted.move or "auto",  # type: ignore[arg-type]  # the table has checked it
+        auto=auto,
+        dry_run=wanted.dry_run,
+        out=wanted.out,
+        file_name=file_name,
+        owner=_owner(),
+        logical_cores=os.cpu_count() or 1,
+    )
+
+
+def _name_of(text: str) -> str:
+    """The first line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    return lines[0][:40] if lines else "cell"
+
+
+def _owner() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as some clusters give
+        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"

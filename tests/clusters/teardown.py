@@ -11,6 +11,7 @@ from tests.clusters.processes import Ledger, Started, children, marked, stop
 from tests.clusters.shell import run
 
 _SHIM = "containerd-shim-runc-v2"
+_LOG_LINKS = Path("/var/log/containers")
 
 
 def remove_everything(state: State) -> None:
@@ -33,6 +34,7 @@ def remove_everything(state: State) -> None:
     for site in SITES:
         _remove_groups(site)
         shutil.rmtree(RUN / site.name, ignore_errors=True)
+    _remove_log_links(state)
     _remove_files(state)
 
 
@@ -63,6 +65,13 @@ def _remove_groups(site: Site) -> None:
             group.rmdir()
         if root.is_dir():
             root.rmdir()
+
+
+def _remove_log_links(state: State) -> None:
+    # Kubelets keep these links in one folder of the machine, whatever their settings say.
+    for link in _LOG_LINKS.glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(state.folder):
+            link.unlink()
 
 
 def _remove_files(state: State) -> None:

@@ -342,8 +342,12 @@ class JobSpec:
 
 
 class JobPhase(StrEnum):
-    """What a site knows of a job: PENDING has been accepted, ENDED has an exit code or a reason."""
+    """What a site knows of a job: PENDING has been accepted, ENDED has an exit code or a reason.
 
+    PARTIAL: whoever submitted it was cut off half-way; submitting again completes it.
+    """
+
+    PARTIAL = "partial"
     PENDING = "pending"
     RUNNING = "running"
     ENDED = "ended"

@@ -217,7 +217,7 @@ def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
         return _go_on_after_drain(seen, epoch)
     if seen.failure is not None:
         return _after_fault(seen, epoch, seen.failure.message, final=not seen.failure.temporary)
-    if job is None:
+    if job is None or job.phase is JobPhase.PARTIAL:
         if seen.claim is None:
             return [Submit(epoch=epoch.epoch, site=epoch.site)]
         if seen.missing_s < MISSING_AFTER_S:

@@ -1,0 +1,387 @@
+"""Embedded sites: jobs are processes of this machine that see nothing of another site and outlive whoever started them.
+
+Each job has a folder of its own and a guard process (`greenkernel.sites.guard`). The folder's files are the whole
+truth, so any number of controllers may come and go. The machine's user is the same for all sites: they are kept apart
+by their folders, environments, cores and memory limits, not by rights.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import greenkernel
+from greenkernel.clock import Clock
+from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.osfacts import (
+    available_memory_bytes,
+    end_group,
+    end_marked,
+    spawn_detached,
+    start_time,
+    total_memory_bytes,
+    usable_cores,
+)
+from greenkernel.records import JobPhase, JobSpec, JobStatus, Offer
+from greenkernel.sites import jobfolder
+from greenkernel.sites.words import size
+
+# A guard has introduced itself long before this.
+_HAND_OVER_S = 2.0
+_WATCH_S = 0.05
+_LIVENESS_EVERY = 10
+_GONE = ".gone-"
+_NEW = ".new-"
+# Everything else that a job may know comes through the store.
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class EmbeddedSite:
+    """A `Site` whose jobs are processes of this machine (POSIX only).
+
+    Jobs start at once: cores that are taken are shared. A job of more than ``cores`` or ``memory_bytes`` is refused.
+
+    Args:
+        name: The site's name.
+        folder: Where its jobs live; made when needed.
+        cores: Most cores of one job, which are also all that the site uses.
+        memory_bytes: Most memory of one job; None: the machine's.
+        speed: Share of full speed that is emulated, in (0, 1].
+        owner: Whose jobs are listed.
+        clock: Stamps the end of jobs whose guard could not.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        cores: int,
+        memory_bytes: int | None,
+        speed: float,
+        owner: str,
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._folder = folder.absolute()
+        self._cores = cores
+        self._memory_bytes = memory_bytes or total_memory_bytes()
+        self._speed = speed
+        self._owner = owner
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """The site's name in the settings."""
+        return self._name
+
+    def offer(self) -> Offer:
+        """What the site can give now."""
+        problem = _unusable(self._folder)
+        busy = 0 if problem else sum(len(cores) for cores in self._cores_in_use())
+        free = available_memory_bytes()
+        return Offer(
+            site=self._name,
+            reachable=problem is None,
+            cores_max=self._cores,
+            cores_free=float(max(0, self._cores - busy)),
+            memory_free_bytes=None if free is None else min(free, self._memory_bytes),
+            speed=self._speed,
+            why_not=problem,
+            detail=f"processes of this machine, at most {size(self._memory_bytes)} each",
+        )
+
+    def submit(self, job: JobSpec) -> None:
+        """Accept a job: its folder appears whole or not at all, and of any number of guards one starts it."""
+        self._refuse(job)
+        folder = self._folder / job.name
+        with _translated():
+            if not folder.exists():
+                self._make(folder, job)
+            if jobfolder.read(folder, jobfolder.GUARD) is None:
+                self._start_guard(folder)
+
+    def jobs(self) -> Sequence[JobStatus]:
+        """Every job of this owner, from the files of its guard; what a stop has left unfinished is finished first."""
+        with _translated():
+            self._sweep()
+            found = [self._status(folder) for folder in self._folders()]
+        return [status for status in found if status is not None]
+
+    def logs(self, run: str, epoch: int, *, tail_lines: int = 200) -> str:
+        """The last raw output of the job's processes."""
+        path = self._own(run, epoch) / jobfolder.OUTPUT
+        with _translated():
+            try:
+                text = path.read_text(encoding="utf-8", errors="replace")
+            except FileNotFoundError:
+                return ""
+        return "".join(text.splitlines(keepends=True)[-tail_lines:])
+
+    def drain(self, run: str, epoch: int) -> None:
+        """Ask the job to leave; its guard passes it on as SIGTERM and kills after the grace time."""
+        folder = self._own(run, epoch)
+        with _translated():
+            if self._spec(folder) is not None:
+                (folder / jobfolder.DRAIN).touch()
+
+    def stop(self, run: str, epoch: int) -> None:
+        """Kill every process of the job and remove its folder."""
+        folder = self._own(run, epoch)
+        with _translated():
+            if self._spec(folder) is None:
+                return
+            # From here on no guard can start it any more, and whoever lists jobs finishes what follows.
+            gone = self._folder / f"{_GONE}{folder.name}~{os.urandom(4).hex()}"
+            try:
+                folder.rename(gone)
+            except FileNotFoundError:
+                return
+            self._remove(gone)
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call ``on_change`` within about 50 ms of a change in the jobs' files, 0.5 s after a guard was killed."""
+        ended = threading.Event()
+
+        def look() -> None:
+            seen, count = self._signature(), 0
+            while not ended.wait(_WATCH_S):
+                count += 1
+                now = self._signature()
+                if now != seen or (count % _LIVENESS_EVERY == 0 and self._guard_was_killed()):
+                    seen = now
+                    on_change()
+
+        threading.Thread(target=look, name=f"greenkernel-watch-{self._name}", daemon=True).start()
+        return ended.set
+
+    # --- starting ---
+
+    def _refuse(self, job: JobSpec) -> None:
+        problem = _unusable(self._folder)
+        if problem is not None:
+            raise PermanentError(f"{self._name}: {problem}")
+        if job.cores > self._cores:
+            raise PermanentError(f"{self._name} has {self._cores} cores, the job wants {job.cores}")
+        if job.memory_bytes > self._memory_bytes:
+            most, wanted = size(self._memory_bytes), size(job.memory_bytes)
+            raise PermanentError(f"{self._name} gives a job at most {most} of memory, this one wants {wanted}")
+
+    def _make(self, folder: Path, job: JobSpec) -> None:
+        aside = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
+        for name in (jobfolder.HOME, jobfolder.TEMPORARY, jobfolder.WORK):
+            (aside / name).mkdir()
+        spec = {
+            "job": {
+                "run": job.run,
+                "epoch": job.epoch,
+                "site": self._name,
+                "cores": job.cores,
+                "memory_bytes": job.memory_bytes,
+                "grace_s": job.grace_s,
+            },
+            "owner": job.owner,
+            "secrets": dict(job.secrets),
+            "speed": self._speed,
+            "cpus": least_used(self._site_cores(), self._cores_in_use(), job.cores),
+        }
+        jobfolder.replace(aside, jobfolder.SPEC, spec)
+        try:
+            aside.rename(folder)
+        except OSError:
+            shutil.rmtree(aside, ignore_errors=True)
+            if not folder.exists():
+                raise
+
+    def _start_guard(self, folder: Path) -> None:
+        command: list[str | Path] = [sys.executable, "-P", "-m", "greenkernel.sites.guard", folder]
+        try:
+            spawn_detached(
+                command, cwd=folder, log=folder / jobfolder.OUTPUT, environment=_environment(folder, os.environ.get)
+            )
+        except FileNotFoundError:
+            return  # stopped by another controller just now
+
+    def _site_cores(self) -> list[int]:
+        """The cores of this machine that are the site's; sites of one machine begin at different ones."""
+        cores = usable_cores()
+        first = zlib.crc32(self._name.encode()) % len(cores)
+        return [*cores[first:], *cores[:first]][: self._cores]
+
+    def _cores_in_use(self) -> list[list[int]]:
+        used = []
+        for folder in self._folders():
+            spec, status = jobfolder.read(folder, jobfolder.SPEC), jobfolder.read(folder, jobfolder.STATUS)
+            if spec is not None and (status is None or status["phase"] != "ended"):
+                used.append(list(spec["cpus"]))
+        return used
+
+    # --- looking ---
+
+    def _folders(self) -> list[Path]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(path for path in self._folder.iterdir() if path.name.startswith("gk-"))
+
+    def _own(self, run: str, epoch: int) -> Path:
+        return self._folder / JobSpec(run=run, epoch=epoch, cores=1, memory_bytes=0).name
+
+    def _spec(self, folder: Path) -> dict[str, Any] | None:
+        spec = jobfolder.read(folder, jobfolder.SPEC)
+        return spec if spec is not None and spec["owner"] == self._owner else None
+
+    def _status(self, folder: Path) -> JobStatus | None:
+        spec = self._spec(folder)
+        if spec is None:
+            return None
+        run, epoch = str(spec["job"]["run"]), int(spec["job"]["epoch"])
+        guard = jobfolder.read(folder, jobfolder.GUARD)
+        if guard is None:
+            return self._not_handed_over(folder, run, epoch)
+        alive = start_time(guard["pid"]) == guard["start"]
+        # Read after the look at the guard: its last word is written before it ends.
+        told = jobfolder.read(folder, jobfolder.STATUS) or {}
+        if told.get("phase") != "ended" and not alive:
+            told = self._end_orphans(folder, guard, told)
+        if told.get("phase") == "ended":
+            return _ended(run, epoch, told)
+        if told.get("phase") == "running":
+            return JobStatus(run=run, epoch=epoch, phase=JobPhase.RUNNING, started_at=_time(told.get("started_at")))
+        return JobStatus(run=run, epoch=epoch, phase=JobPhase.PENDING, detail="starting")
+
+    def _not_handed_over(self, folder: Path, run: str, epoch: int) -> JobStatus | None:
+        """Accepted, but no guard has introduced itself: it is about to, or whoever submitted was cut off."""
+        try:
+            age_s = time.time() - (folder / jobfolder.SPEC).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        phase = JobPhase.PENDING if 0 <= age_s < _HAND_OVER_S else JobPhase.PARTIAL
+        return JobStatus(run=run, epoch=epoch, phase=phase, detail="starting")
+
+    def _end_orphans(self, folder: Path, guard: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+        """The guard was killed: so must be what it guarded, before anybody says that the job has ended."""
+        _end_processes(folder, guard)
+        detail = "the process that watches over the job was killed"
+        ended = {**told, "phase": "ended", "ended_at": self._clock.now().isoformat(), "detail": detail}
+        try:
+            jobfolder.replace(folder, jobfolder.STATUS, ended)
+        except FileNotFoundError:
+            return ended
+        return ended
+
+    def _guard_was_killed(self) -> bool:
+        for folder in self._folders():
+            told, guard = jobfolder.read(folder, jobfolder.STATUS), jobfolder.read(folder, jobfolder.GUARD)
+            said_so = told is not None and told["phase"] == "ended"
+            if guard is not None and not said_so and start_time(guard["pid"]) != guard["start"]:
+                return True
+        return False
+
+    def _signature(self) -> dict[str, tuple[int, ...]]:
+        """Changes whenever a job's files say something new; costs a stat for each job."""
+        return {
+            path.name: (_mtime(path / jobfolder.GUARD), _mtime(path / jobfolder.STATUS)) for path in self._folders()
+        }
+
+    # --- removing ---
+
+    def _sweep(self) -> None:
+        """Finish what a stop or a submit that was cut off has left."""
+        if not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            if path.name.startswith(_GONE):
+                self._remove(path)
+            elif path.name.startswith(_NEW) and time.time() - path.stat().st_mtime > 60 * _HAND_OVER_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _remove(self, gone: Path) -> None:
+        original = self._folder / gone.name.removeprefix(_GONE).rpartition("~")[0]
+        _end_processes(original, jobfolder.read(gone, jobfolder.GUARD))
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def least_used(cores: Sequence[int], in_use: Sequence[Sequence[int]], count: int) -> list[int]:
+    """``count`` of ``cores``: those that the fewest jobs in ``in_use`` have, earlier ones first."""
+    jobs = Counter(core for used in in_use for core in used)
+    return sorted(cores, key=lambda core: (jobs[core], cores.index(core)))[:count]
+
+
+def _environment(folder: Path, home_has: Callable[[str], str | None]) -> dict[str, str]:
+    kept = {name: value for name in _ENVIRONMENT if (value := home_has(name)) is not None}
+    temporary = str(folder / jobfolder.TEMPORARY)
+    environment = {
+        **kept,
+        jobfolder.MARK: str(folder),
+        "HOME": str(folder / jobfolder.HOME),
+        "TMPDIR": temporary,
+        "JOBLIB_TEMP_FOLDER": temporary,
+    }
+    root = Path(greenkernel.__file__).parent.parent
+    if root.name not in ("site-packages", "dist-packages"):
+        environment["PYTHONPATH"] = str(root)  # a checkout that nobody installed
+    return environment
+
+
+def _end_processes(folder: Path, guard: dict[str, Any] | None) -> None:
+    if guard is not None:
+        end_group(guard["pid"], guard["start"])
+    if not end_marked(jobfolder.MARK, str(folder)):
+        raise TemporaryError(f"processes of {folder.name} do not end")
+
+
+def _ended(run: str, epoch: int, told: dict[str, Any]) -> JobStatus:
+    return JobStatus(
+        run=run,
+        epoch=epoch,
+        phase=JobPhase.ENDED,
+        exit_code=told.get("exit_code"),
+        out_of_memory=bool(told.get("out_of_memory")),
+        detail=str(told.get("detail") or ""),
+        started_at=_time(told.get("started_at")),
+        ended_at=_time(told.get("ended_at")),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why embedded jobs cannot run here, None where they can."""
+    if os.name != "posix":
+        return "embedded sites need Linux or macOS"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as e:
+        return f"the folder {folder} cannot be made ({e.strerror})"
+    return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Faults of the disk become ours."""
+    try:
+        yield
+    except PermissionError as e:
+        raise PermanentError(f"an embedded site may not use its folder: {e}") from e
+    except OSError as e:
+        raise TemporaryError(f"an embedded site cannot use its folder: {e}", delay_s=2.0) from e

@@ -1,0 +1,35 @@
+"""How a job ended, in words that are the same on every kind of site."""
+
+from __future__ import annotations
+
+import signal
+
+_MIB = 1 << 20
+
+
+def out_of_memory(limit_bytes: int, used_bytes: int | None = None) -> str:
+    """A job that was killed because it wanted more memory than it was given."""
+    used = f"used {size(used_bytes)} of {size(limit_bytes)}" if used_bytes is not None else f"limit {size(limit_bytes)}"
+    return f"out of memory: {used}"
+
+
+def killed_by(number: int) -> str:
+    """A job that a signal ended which its site did not send."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return f"killed from outside ({name})"
+
+
+def said_last(output: str) -> str:
+    """The last line of a job's output behind a colon, or nothing; at most 300 characters."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return f": {lines[-1][-300:]}" if lines else ""
+
+
+def size(number: int) -> str:
+    """Bytes as people say them, in binary units."""
+    if number < 1024 * _MIB:
+        return f"{number / _MIB:.0f} MiB"
+    return f"{number / 1024 / _MIB:.1f} GiB"

@@ -1,0 +1,64 @@
+"""The output of several epochs, joined into what one undisturbed run would have shown."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenkernel.run.follow import Merger
+from greenkernel.store.runs import LogEvent
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def printed(text: str) -> LogEvent:
+    return LogEvent(at=NOW, kind="stdout", text=text)
+
+
+def shown(image: str) -> LogEvent:
+    return LogEvent(at=NOW, kind="display", data={"image/png": image})
+
+
+def merged(*epochs: list[LogEvent]) -> list[LogEvent]:
+    merger = Merger()
+    return [event for number, events in enumerate(epochs, start=1) for event in merger.feed(number, events)]
+
+
+def text_of(events: list[LogEvent]) -> str:
+    return "".join(event.text for event in events)
+
+
+@pytest.mark.parametrize(
+    ("expected", "epochs"),
+    [
+        ("ab", [["a", "b"]]),
+        ("abc", [["a", "b"], ["a", "b", "c"]]),
+        ("abc", [["ab"], ["a", "bc"]]),
+        ("abX", [["ab"], ["X"]]),
+        ("abcX", [["abc"], ["ab", "X"]]),
+        ("abc", [["a"], ["ab"], ["abc"]]),
+        ("ab", [["ab"], []]),
+    ],
+)
+def test_repeated_text_is_shown_once(expected: str, epochs: list[list[str]]) -> None:
+    """What a later epoch repeats is left out, what differs is shown from there on."""
+    assert expected == text_of(merged(*[[printed(text) for text in texts] for texts in epochs]))
+
+
+def test_repeated_displays_are_shown_once() -> None:
+    """A figure that repeated work draws again appears once, a new one appears."""
+    assert ["1", "2"] == [e.data["image/png"] for e in merged([shown("1")], [shown("1"), shown("2")]) if e.data]
+
+
+@given(st.text(max_size=30), st.lists(st.integers(0, 30), max_size=4), st.randoms(use_true_random=False))
+def test_interruptions_do_not_change_the_text(text: str, cuts: list[int], random: object) -> None:
+    """However often a deterministic cell is interrupted, and however its text is cut into pieces, it is shown once."""
+    epochs = [text[: min(cut, len(text))] for cut in sorted(cuts)] + [text]
+    events = [[printed(piece) for piece in _pieces(part, random)] for part in epochs]
+    assert text == text_of(merged(*events))
+
+
+def _pieces(text: str, random: object) -> list[str]:
+    at = sorted(random.randint(0, len(text)) for _ in range(3))  # type: ignore[attr-defined]
+    return [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True)]

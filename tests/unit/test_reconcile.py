@@ -1,0 +1,370 @@
+"""The reconcile function, state by state: what is wished and seen on the left, the actions on the right."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from greenkernel.records import (
+    CellError,
+    ClockInfo,
+    EpochOpen,
+    Interval,
+    JobPhase,
+    JobStatus,
+    Offer,
+    Payload,
+    Plan,
+    Prediction,
+    Profile,
+    Progress,
+    RecordRef,
+    Request,
+    Result,
+    RunState,
+    Step,
+)
+from greenkernel.run.reconcile import (
+    COME_UP_S,
+    COOL_DOWN_S,
+    MISSING_AFTER_S,
+    Accept,
+    Advise,
+    Drain,
+    Finish,
+    OpenEpoch,
+    Seen,
+    SeenJob,
+    Stop,
+    Submit,
+    closed,
+    reconcile,
+)
+from greenkernel.run.state import describe
+from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+GIB = 1 << 30
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def about(value: float) -> Interval:
+    return Interval(low=value, mid=value, high=value)
+
+
+def prediction(site: str, grams: float, *, feasible: bool = True) -> Prediction:
+    return Prediction(
+        site=site,
+        cores=2,
+        time_s=about(60),
+        startup_s=about(1),
+        memory_bytes=about(GIB),
+        energy_wh=about(1),
+        emissions_g=about(grams),
+        cost=about(0),
+        currency="EUR",
+        p_due=None,
+        feasible=feasible,
+    )
+
+
+def plan(*steps: tuple[str, float, float]) -> PlanNow:
+    return PlanNow(
+        plan=Plan(
+            steps=tuple(Step(site=s, cores=2, start=at(a), end=at(b)) for s, a, b in steps),
+            made_at=NOW,
+            goal="co2",
+            emissions_g=about(1),
+            energy_wh=about(1),
+            cost=about(0),
+            finish_at=at(60),
+            finish_latest_at=at(90),
+            reason="greener",
+        )
+    )
+
+
+STAY = plan(("a", 0, 60))
+MOVE = plan(("a", -30, -5), ("b", -5, 60))
+
+
+def advice(plan_now: PlanNow | None = STAY) -> Advice:
+    return Advice(
+        profile=Profile(slices=()),
+        predictions=(prediction("a", 10), prediction("b", 20), prediction("c", 30, feasible=False)),
+        plan=plan_now.plan if plan_now else None,
+        clock=ClockInfo(real_start=NOW, grid_start=NOW, factor=1),
+        impossible=None if plan_now else "too late everywhere",
+    )
+
+
+def epoch(number: int, site: str = "a", *, trigger: str = "start", memory: int = GIB, opened: float = -20) -> EpochOpen:
+    return EpochOpen(
+        run="r",
+        epoch=number,
+        site=site,
+        cores=2,
+        memory_bytes=memory,
+        opened_at=at(opened),
+        trigger=trigger,  # type: ignore[arg-type]
+        reason="",
+    )
+
+
+def job(number: int, site: str = "a", phase: JobPhase = JobPhase.RUNNING, **more: object) -> SeenJob:
+    return SeenJob(site=site, status=JobStatus(run="r", epoch=number, phase=phase, **more))  # type: ignore[arg-type]
+
+
+def result(number: int = 1, error: CellError | None = None) -> Result:
+    return Result(
+        run="r",
+        epoch=number,
+        finished_at=NOW,
+        names=(),
+        deleted=(),
+        payload=Payload(head="0" * 64),
+        has_value=False,
+        error=error,
+    )
+
+
+CLAIM = Claim(at=at(-10), host="h", pid=1)
+PROGRESS = Progress(epoch=1, at=NOW)
+DRAINED = Drained(at=NOW, records=3, progress=PROGRESS)
+OFFERS = {site: Offer(site=site, reachable=True, cores_max=2) for site in "abc"}
+NEW = Seen(now=NOW, request=Request(source="x", name="x", created_at=NOW), offers=OFFERS)
+READY = replace(NEW, advice=advice(), plan=STAY)
+OPEN = replace(READY, epochs=(epoch(1),))
+RUNNING = replace(OPEN, claim=CLAIM, progress=PROGRESS, jobs=(job(1),))
+MOVING = replace(RUNNING, plan=MOVE)
+LEFT = replace(MOVING, drained=DRAINED, jobs=(job(1, phase=JobPhase.ENDED, exit_code=0),))
+ERROR = CellError(type_name="ValueError", message="bad", frames=(), text="")
+
+
+def wish(kind: str, site: str | None = None, seconds: float = -1) -> Wish:
+    return Wish(kind=kind, site=site, at=at(seconds))  # type: ignore[arg-type]
+
+
+def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[int, str, str, int]:
+    return number, site, trigger, memory
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "seen"),
+    [
+        ("new runs are profiled", [Advise()], NEW),
+        ("impossible is said before the run", [Finish], replace(NEW, advice=advice(None))),
+        ("a dry run ends with the advice", [Finish], replace(READY, request=replace(NEW.request, dry_run=True))),
+        ("the first epoch opens where the plan says", [opens(1, "a", "start")], READY),
+        ("without --auto it waits for a choice", [], replace(READY, request=replace(NEW.request, auto=False))),
+        (
+            "a choice opens the chosen site",
+            [opens(1, "b", "start")],
+            replace(READY, request=replace(NEW.request, auto=False), wishes=(wish("choose", "b"),)),
+        ),
+        ("a later start is waited for", [], replace(READY, plan=plan(("a", 30, 90)))),
+        ("an open epoch is handed over", [Submit(epoch=1, site="a")], OPEN),
+        ("a silent site is not asked twice", [], replace(OPEN, silent_sites=frozenset("a"))),
+        ("a running job is left alone", [], RUNNING),
+        ("the plan's move drains first", [Drain(epoch=1, site="a", why="greener")], MOVING),
+        ("no move to a site that is away", [], replace(MOVING, silent_sites=frozenset("b"))),
+        (
+            "no move to a site that cannot",
+            [],
+            replace(MOVING, offers={**OFFERS, "b": replace(OFFERS["b"], why_not="full")}),
+        ),
+        ("no move before the runner has started", [], replace(MOVING, claim=None, progress=None)),
+        ("after the drain the target opens", [opens(2, "b", "plan")], LEFT),
+        ("a target lost meanwhile: the old site goes on", [opens(2, "a", "fault")], replace(LEFT, offers={})),
+        (
+            "the old copy stays until the new one has reported",
+            [Submit(epoch=2, site="b")],
+            replace(LEFT, epochs=(epoch(1), epoch(2, "b", trigger="plan")), drained=None, claim=None, progress=None),
+        ),
+        (
+            "the old copy goes once the new one has reported",
+            [Stop(epoch=1, site="a")],
+            replace(
+                LEFT,
+                epochs=(epoch(1), epoch(2, "b", trigger="plan")),
+                drained=None,
+                jobs=(job(1, phase=JobPhase.ENDED), job(2, "b")),
+            ),
+        ),
+        (
+            "a relocation by hand drains",
+            [Drain(epoch=1, site="a", why="relocated by hand")],
+            replace(RUNNING, wishes=(wish("relocate", "b"),)),
+        ),
+        (
+            "the last relocation counts",
+            [],
+            replace(RUNNING, wishes=(wish("relocate", "b", -9), wish("relocate", "a", -1))),
+        ),
+        ("a relocation holds against the plan", [], replace(MOVING, wishes=(wish("relocate", "a"),))),
+        (
+            "a killed runner goes on in a new epoch",
+            [opens(2, "a", "fault")],
+            replace(RUNNING, jobs=(job(1, phase=JobPhase.ENDED, exit_code=137),)),
+        ),
+        (
+            "out of memory: twice the memory",
+            [opens(2, "a", "fault", memory=2 * GIB)],
+            replace(RUNNING, jobs=(job(1, phase=JobPhase.ENDED, out_of_memory=True),)),
+        ),
+        (
+            "out of memory twice ends it",
+            [Finish],
+            replace(
+                RUNNING,
+                epochs=(epoch(1), epoch(2, trigger="fault", memory=2 * GIB)),
+                jobs=(job(2, phase=JobPhase.ENDED, out_of_memory=True),),
+            ),
+        ),
+        ("a job that was deleted goes on", [opens(2, "a", "fault")], replace(RUNNING, jobs=(), missing_s=60.0)),
+        ("a listing may lag", [], replace(RUNNING, jobs=(), missing_s=MISSING_AFTER_S / 2)),
+        (
+            "a site that refuses the job: another one",
+            [opens(2, "b", "fault")],
+            replace(OPEN, failure=Failure(at=NOW, message="quota", temporary=False)),
+        ),
+        (
+            "pending for long: another one",
+            [opens(2, "b", "fault")],
+            replace(
+                OPEN, epochs=(epoch(1, opened=-COME_UP_S - 1),), jobs=(job(1, phase=JobPhase.PENDING, detail="image"),)
+            ),
+        ),
+        ("pending for a while is normal", [], replace(OPEN, jobs=(job(1, phase=JobPhase.PENDING),))),
+        (
+            "a failure of the runner that no retry mends",
+            [Finish],
+            replace(RUNNING, failure=Failure(at=NOW, message="lost blob", temporary=False)),
+        ),
+        (
+            "three faults in a row end it",
+            [Finish],
+            replace(
+                RUNNING,
+                epochs=(epoch(1), *(epoch(n, trigger="fault") for n in (2, 3, 4))),
+                jobs=(job(4, phase=JobPhase.ENDED, exit_code=1),),
+            ),
+        ),
+        (
+            "faults that keep new records may go on",
+            [opens(5, "a", "fault")],
+            replace(
+                RUNNING,
+                epochs=(
+                    epoch(1),
+                    *(
+                        replace(
+                            epoch(n, trigger="fault"),
+                            believed=tuple(RecordRef(name=f"{i}.rec", epoch=1, bytes=1) for i in range(n)),
+                        )
+                        for n in (2, 3, 4)
+                    ),
+                ),
+                jobs=(job(4, phase=JobPhase.ENDED, exit_code=1),),
+            ),
+        ),
+        (
+            "a target that did not come up is left alone for a while",
+            [Stop(epoch=1, site="a"), Stop(epoch=2, site="b")],
+            replace(
+                MOVING,
+                epochs=(epoch(1), epoch(2, "b", trigger="plan"), epoch(3, "a", trigger="fault", opened=-2)),
+                jobs=(job(1, phase=JobPhase.ENDED), job(2, "b", phase=JobPhase.ENDED), job(3)),
+            ),
+        ),
+        (
+            "and tried again after that",
+            [Drain(epoch=3, site="a", why="greener")],
+            replace(
+                MOVING,
+                epochs=(
+                    epoch(1),
+                    epoch(2, "b", trigger="plan"),
+                    epoch(3, "a", trigger="fault", opened=-COOL_DOWN_S - 1),
+                ),
+                jobs=(job(3),),
+            ),
+        ),
+        ("a result is verified first", [Accept(epoch=1)], replace(RUNNING, finished=result())),
+        (
+            "a result that was refused is not accepted again",
+            [opens(2, "a", "fault")],
+            replace(RUNNING, finished=result(), failure=Failure(at=NOW, message="cut", temporary=True)),
+        ),
+        ("an accepted result ends the run", [Finish(state=RunState.DONE)], replace(RUNNING, result=result())),
+        (
+            "an error of the cell is its end",
+            [Finish(state=RunState.FAILED, error="ValueError: bad")],
+            replace(RUNNING, result=result(error=ERROR)),
+        ),
+        (
+            "a result goes before a cancel",
+            [Accept(epoch=1)],
+            replace(RUNNING, finished=result(), wishes=(wish("cancel"),)),
+        ),
+        ("cancel stops the job first", [Stop(epoch=1, site="a")], replace(RUNNING, wishes=(wish("cancel"),))),
+        (
+            "cancelled once nothing is left",
+            [Finish(state=RunState.CANCELLED)],
+            replace(RUNNING, jobs=(), wishes=(wish("cancel"),)),
+        ),
+        (
+            "cancel waits for a silent site",
+            [],
+            replace(RUNNING, jobs=(), wishes=(wish("cancel"),), silent_sites=frozenset("a")),
+        ),
+        (
+            "after the end leftovers go",
+            [Stop(epoch=1, site="a")],
+            replace(RUNNING, result=result(), end=End(state=RunState.DONE, at=NOW)),
+        ),
+        ("then nothing is left to do", [], replace(RUNNING, jobs=(), end=End(state=RunState.DONE, at=NOW))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_reconcile(name: str, expected: list[object], seen: Seen) -> None:
+    """Each state of a run leads to just these actions."""
+    found = [_comparable(action, like) for action, like in zip(reconcile(seen), expected, strict=True)]
+    assert expected == found, name
+
+
+def _comparable(action: object, like: object) -> object:
+    if isinstance(like, tuple):
+        assert isinstance(action, OpenEpoch)
+        return action.epoch, action.site, action.trigger, action.memory_bytes
+    return type(action) if isinstance(like, type) else action
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen"),
+    [
+        (RunState.PROFILING, NEW),
+        (RunState.CHOOSING, replace(READY, request=replace(NEW.request, auto=False))),
+        (RunState.WAITING, replace(READY, plan=plan(("a", 30, 90)))),
+        (RunState.STARTING, OPEN),
+        (RunState.RUNNING, RUNNING),
+        (RunState.MOVING, LEFT),
+        (RunState.COLLECTING, replace(RUNNING, finished=result())),
+        (RunState.DONE, replace(RUNNING, end=End(state=RunState.DONE, at=NOW))),
+    ],
+)
+def test_describe(expected: RunState, seen: Seen) -> None:
+    """The word for a state follows from what is seen."""
+    assert expected == describe(seen)[0]
+
+
+def test_closed_only_when_every_site_is_known_to_be_clean() -> None:
+    """A run is closed when it has ended, and no site it touched has or may have something of it."""
+    ended = replace(RUNNING, end=End(state=RunState.DONE, at=NOW))
+    assert not closed(RUNNING)
+    assert not closed(ended)
+    assert not closed(replace(ended, jobs=(), silent_sites=frozenset("a")))
+    assert closed(replace(ended, jobs=(), silent_sites=frozenset("b")))

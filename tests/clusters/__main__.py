@@ -30,6 +30,8 @@ def _up(state: State) -> int:
     if isinstance(found, Unavailable):
         print(found.reason, file=sys.stderr)
         return 1
+    if not found.foreign:
+        lifecycle.BORROWED.unlink(missing_ok=True)
     print(f"kubeconfig {found.kubeconfig}\nsites      {found.sites_toml}")
     return 0
 

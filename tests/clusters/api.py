@@ -75,7 +75,7 @@ def provider() -> Provider | Unavailable:
     obstacles = {
         "they need Linux": sys.platform != "linux",
         "they need root (or name a kubeconfig in " + FOREIGN + ")": sys.platform == "linux" and os.geteuid() != 0,
-        "they need Go 1.24 or later to build Kubernetes": shutil.which("go") is None,
+        "they need Go 1.25 or later to build Kubernetes and the S3 server": shutil.which("go") is None,
     }
     for reason, holds in obstacles.items():
         if holds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def s3_server() -> Path:
     """The S3 server (about 2 minutes on two cores)."""
 
     def install(to: Path) -> None:
-        folder = to.with_name(".s3-server")
-        run("nice", "go", "install", S3_SERVER, env=_go_environment() | {"GOBIN": str(folder)})
-        (folder / "versitygw").replace(to)
+        with tempfile.TemporaryDirectory(dir=to.parent) as folder:
+            run("nice", "go", "install", S3_SERVER, env=_go_environment() | {"GOBIN": folder})
+            Path(folder, "versitygw").replace(to)
 
     return cached(f"versitygw-{content_key([S3_SERVER.encode()])}", install)
 

@@ -17,6 +17,8 @@ from tests.clusters.site import SiteStart, login_of
 from tests.clusters.teardown import remove_everything
 
 _OWNER = RUN / "owner"
+# Lies there while the clusters are up for nothing but running tests.
+BORROWED = RUN / "borrowed"
 
 
 def up(state: State) -> None:
@@ -46,6 +48,7 @@ def down(state: State) -> None:
         _refuse_foreign(state)
         remove_everything(state)
         _OWNER.unlink(missing_ok=True)
+        BORROWED.unlink(missing_ok=True)
 
 
 def running(state: State) -> bool:

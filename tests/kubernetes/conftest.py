@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import NoReturn
 
 import pytest
 
-from tests.clusters import lifecycle
-from tests.clusters.api import Clusters, Unavailable, state_of
+from tests.clusters.api import FOREIGN, Clusters, Unavailable, provider, state_of
 from tests.clusters.api import clusters as obtain
+from tests.clusters.sessions import session
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +20,17 @@ def clusters() -> Iterator[Clusters]:
 
     Without them the tests are skipped, or fail where the variable CI is true.
     """
-    state = state_of(None)
-    were_up = lifecycle.running(state)
-    found = obtain()
-    if isinstance(found, Unavailable):
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(found.reason)
-        pytest.skip(found.reason)
-    yield found
-    if not found.foreign and not were_up:
-        lifecycle.down(state)
+    way = provider()
+    if isinstance(way, Unavailable):
+        _give_up(way)
+    with nullcontext() if os.environ.get(FOREIGN) else session(state_of(None)):
+        found = obtain()
+        if isinstance(found, Unavailable):
+            _give_up(found)
+        yield found
+
+
+def _give_up(without: Unavailable) -> NoReturn:
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(without.reason)
+    pytest.skip(without.reason)

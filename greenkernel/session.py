@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import inspect
 import json
 import os
@@ -387,7 +386,7 @@ def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: st
         dry_run=wanted.dry_run,
         out=wanted.out,
         file_name=file_name,
-        owner=_owner(),
+        owner=home.owner,
         logical_cores=os.cpu_count() or 1,
     )
 
@@ -396,10 +395,3 @@ def _name_of(text: str) -> str:
     """The first line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
     return lines[0][:40] if lines else "cell"
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as some clusters give
-        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"

@@ -1,0 +1,123 @@
+"""A home: settings, store, sites, signals and journal, built once from what the user has set."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from greenkernel.clock import Clock, RealClock
+from greenkernel.errors import PermanentError
+from greenkernel.records import Offer, RunState
+from greenkernel.run.journal import Entry, Journal
+from greenkernel.settings import Settings
+from greenkernel.store.hashing import keyed_hash
+from greenkernel.store.objects import ObjectStore
+from greenkernel.store.runs import RunStore, run_ids
+
+if TYPE_CHECKING:
+    from greenkernel.advice import Stages
+    from greenkernel.run.conduct import Conductor
+    from greenkernel.sites.base import Site
+
+
+class Home:
+    """Everything that belongs to one home folder. Sites and stages are built when they are first needed.
+
+    Args:
+        settings: What was read from the home's files.
+        clock: Time.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.journal = Journal(settings.home / "journal.sqlite")
+
+    @classmethod
+    def open(cls, home: Path | None = None, sites_file: Path | None = None) -> Home:
+        """The home of ``GREENKERNEL_HOME`` (or the user's), with the sites of ``GREENKERNEL_SITES`` (or its own).
+
+        Raises:
+            UserError: A settings file has a mistake.
+        """
+        return cls(Settings(home, sites_file), RealClock())
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """The store that runs live in."""
+        return ObjectStore(self.settings.store)
+
+    @property
+    def is_local(self) -> bool:
+        """True where the store is a folder of this machine."""
+        return self.settings.store.url.startswith("file:")
+
+    @cached_property
+    def owner(self) -> str:
+        """Whose jobs these are, as a label: the user, and what tells this home from another one of the same user."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a user id without a name, as some clusters give
+            user = f"uid{os.getuid()}" if hasattr(os, "getuid") else "user"
+        plain = "".join(c if c.isalnum() else "-" for c in user.lower()).strip("-")[:40] or "user"
+        return f"{plain}-{keyed_hash(self.settings.key, b'owner')[:8]}"
+
+    @cached_property
+    def sites(self) -> Mapping[str, Site]:
+        """Every site of the settings."""
+        from greenkernel.sites.registry import build_sites
+
+        return build_sites(self.settings, owner=self.owner, clock=self.clock)
+
+    @cached_property
+    def stages(self) -> Stages:
+        """The stages before the run: profile, model, signals and plan."""
+        from greenkernel.advice import Stages
+
+        return Stages(self.settings, self.objects, self.sites, self.clock)
+
+    def run_store(self, run: str) -> RunStore:
+        """One run's objects."""
+        return RunStore(self.objects, self.settings.key, run)
+
+    def conductor(self, run: str) -> Conductor:
+        """What brings one run on."""
+        from greenkernel.run.conduct import Conductor
+
+        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock)
+
+    def offers(self) -> dict[str, Offer]:
+        """What each site can give now."""
+        return {name: site.offer() for name, site in self.sites.items()}
+
+    def sync_journal(self) -> None:
+        """Fill the journal with runs that only the store knows, and forget those that it has lost."""
+        stored = run_ids(self.objects)
+        known = {entry.id for entry in self.journal.entries()}
+        for run in stored:
+            if run not in known:
+                entry = self._entry(run)
+                if entry is not None:
+                    self.journal.add(entry)
+        self.journal.forget(sorted(known - set(stored)))
+
+    def _entry(self, run: str) -> Entry | None:
+        """A run as its objects describe it; None where it is another home's, or not whole."""
+        store = self.run_store(run)
+        try:
+            request = store.submission().request
+            end = store.ended()
+        except PermanentError:
+            return None
+        return Entry(
+            id=run,
+            name=request.name,
+            created_at=request.created_at,
+            open=True,  # the controller closes it once it has seen that nothing is left of it
+            state=end.state if end is not None else RunState.STARTING,
+            detail=(end.error or "") if end is not None else "",
+        )

@@ -12,7 +12,6 @@ drains ends the process when ``drain`` has returned.
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 import threading
@@ -28,7 +27,7 @@ import joblib.parallel
 
 from greenkernel.runner.record_backend import RecordingLoky, RecordingThreads, Width
 from greenkernel.runner.record_files import ASIDE, SUFFIX, RecordInfo, records
-from greenkernel.runner.record_keys import CallHasher, UnhashableError, held_by, name_of, unwrapped
+from greenkernel.runner.record_keys import CallHasher, TaskDigest, UnhashableError, name_of, unwrapped
 from greenkernel.runner.record_ledger import LEDGERS, Drained, Ledger, TaskProgress
 from greenkernel.runner.record_length import known_length
 from greenkernel.runner.record_task import Folders, Place, RecordedTask, Watch, attribute_names, inside_task
@@ -37,7 +36,6 @@ from greenkernel.store.hashing import keyed_hash
 __all__ = ["Drained", "RecordInfo", "RecordingScope", "TaskProgress", "records"]
 
 _THREADS = "greenkernel-threads"
-_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, range)
 
 
 class RecordingScope:
@@ -162,10 +160,11 @@ class RecordingScope:
                 continue
             function, args, kwargs = item
             try:
-                digest = hasher.task(function, args, kwargs)
-                watched = _watch(hasher, function, args, kwargs) if place is not Place.PROCESS else ()
+                task_digest = hasher.task(function, args, kwargs)
+                digest: str | None = task_digest.digest
+                watched = _watch(hasher, task_digest) if place is not Place.PROCESS else []
             except UnhashableError:
-                digest, watched = None, ()
+                digest, watched = None, []
             if names is None:
                 names = self._names(place, digest or name_of(unwrapped(function)[0]))
             task = RecordedTask(
@@ -239,15 +238,12 @@ def _place_of(parallel: Any) -> Place | str:
     return f"its backend is {type(backend).__name__}"
 
 
-def _watch(hasher: CallHasher, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Watch]:
-    arguments = held_by(function, args, kwargs)
-    found = {}
-    for value in itertools.chain(hasher.data_read(), arguments):
-        if not isinstance(value, _ATOMS):
-            names = attribute_names(value)
-            found[id(value)] = (value, names)
-    given = {id(value) for value in arguments}
-    return [
-        Watch(value=value, digest=hasher.digest(value), attributes=names, is_argument=identity in given)
-        for identity, (value, names) in found.items()
-    ]
+def _watch(hasher: CallHasher, task: TaskDigest) -> list[Watch]:
+    given = {
+        id(value): Watch(value=value, digest=digest, attributes=attribute_names(value), is_argument=True)
+        for value, digest in task.given
+    }
+    for value, digest in hasher.data_read():
+        if id(value) not in given:
+            given[id(value)] = Watch(value=value, digest=digest, attributes=attribute_names(value), is_argument=False)
+    return list(given.values())

@@ -25,6 +25,11 @@ def put(dice: Dice) -> None:
         numpy_random.set_state(dice[1])
 
 
+def same(one: Dice, other: Dice) -> bool:
+    """True for equal states, without the cost of a fingerprint."""
+    return bool(one[0] == other[0] and _flat(one[1]) == _flat(other[1]))
+
+
 def fingerprint(dice: Dice) -> str:
     """A short text that is equal for equal states, in any process."""
     version, words, gauss = dice[0]
@@ -32,6 +37,12 @@ def fingerprint(dice: Dice) -> str:
     digest.update(repr((version, gauss)).encode())
     _feed(digest, dice[1])
     return digest.hexdigest()
+
+
+def _flat(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _flat(value) for name, value in part.items()}
+    return part.tobytes() if hasattr(part, "tobytes") else part
 
 
 def _feed(digest: Any, part: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 
 from greenkernel.errors import IntegrityError
-from greenkernel.store.hashing import seal, unseal
+from greenkernel.store.hashing import seal_line, unseal
 
 SUFFIX = ".rec"
 ASIDE = ".aside"
@@ -96,9 +96,14 @@ def write_record(spool: str, name: str, key: bytes, header: bytes, body: bytes) 
     Raises:
         OSError: It could not be written, or the spool does not take records any more.
     """
-    aside = Path(spool, ASIDE, f"{name}.{os.getpid()}.{threading.get_ident()}")
-    aside.write_bytes(seal(key, name, header + body))
-    aside.replace(Path(spool, name))
+    aside = f"{spool}/{ASIDE}/{name}.{os.getpid()}.{threading.get_ident()}"
+    # Unbuffered and without a joined copy: for thousands of small tasks that is half of the cost.
+    with open(aside, "wb", buffering=0) as file:  # noqa: PTH123
+        for piece in (seal_line(key, name, header, body) + header, body):
+            left = memoryview(piece)
+            while left.nbytes:
+                left = left[file.write(left) :]
+    os.replace(aside, f"{spool}/{name}")  # noqa: PTH105
 
 
 def records(folder: Path) -> list[RecordInfo]:

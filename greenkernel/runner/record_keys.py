@@ -8,6 +8,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -18,13 +19,24 @@ from greenkernel.store.hashing import keyed_hash
 # Nothing of a result depends on them, and they hold uuid4 and the time of day (scikit-learn 1.9).
 _LEFT_OUT = {"sklearn.model_selection._validation._fit_and_score": frozenset({"callback_ctx", "caller"})}
 _PROGRESS_ONLY = "sklearn.callback."
+# Stacking gives them a generator seeded by the operating system, which they do not use without shuffling.
+_SPLITTERS = "sklearn.model_selection._split"
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None), tuple, list, dict})
+_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, range, FunctionType)
 _SMALL_BYTES = 1 << 16
 _SAMPLES = 256
 
 
 class UnhashableError(Exception):
     """A value has no digest, so its task is not recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDigest:
+    """Digest of a task, and of each thing it is given that could change."""
+
+    digest: str
+    given: Sequence[tuple[Any, str]]
 
 
 class CallHasher:
@@ -58,19 +70,27 @@ class CallHasher:
                 raise UnhashableError(f"{type(e).__name__}: {e}") from e
         return keyed_hash(self._key, buffer.getbuffer())
 
-    def task(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    def task(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TaskDigest:
         """Digest of a call of ``function``.
 
         Raises:
             UnhashableError: Something in it has no digest.
         """
         plain, context = unwrapped(function)
-        return self.digest(name_of(plain), version_of(plain), plain, context, args, _that_count(plain, kwargs))
+        code = plain
+        while isinstance(code, partial | MethodType):
+            code = code.func if isinstance(code, partial) else code.__func__
+        held = held_by(function, args, kwargs)
+        parts: list[Any] = [value if isinstance(value, _ATOMS) else self.digest(value) for value in held]
+        given = [(value, part) for value, part in zip(held, parts, strict=True) if not isinstance(value, _ATOMS)]
+        about = (type(plain).__name__, name_of(plain), version_of(plain), len(args), list(_that_count(plain, kwargs)))
+        digest = self.digest(*about, code if isinstance(code, FunctionType | type) else None, context, parts)
+        return TaskDigest(digest=digest, given=given)
 
-    def data_read(self) -> tuple[Any, ...]:
-        """Values that are no arguments but were read by the notebook's functions met so far: globals and closures."""
+    def data_read(self) -> list[tuple[Any, str]]:
+        """What the notebook's functions met so far read elsewhere (globals, closures), with its digest now."""
         with self._lock:
-            return tuple(self._read.values())
+            return [(value, self.digest(value)) for value in self._read.values()]
 
     def _stand_in(self, obj: Any) -> tuple[object, ...] | None:
         """What is hashed in place of ``obj``; None: its own pickle."""
@@ -89,6 +109,8 @@ class CallHasher:
             return "code", *code_parts(obj)
         if kind.__module__.startswith(_PROGRESS_ONLY):
             return ("progress",)
+        if kind.__module__ == _SPLITTERS and getattr(obj, "shuffle", None) is False:
+            return "splitter", kind.__qualname__, self.digest({**vars(obj), "random_state": None})
         numpy: Any = sys.modules.get("numpy")
         if numpy is not None and isinstance(obj, numpy.ndarray):
             return self._array(numpy, obj)
@@ -117,7 +139,7 @@ class CallHasher:
             cells = [_content(cell) for cell in function.__closure__ or ()]
             shared = read_globals(function)
             for value in (*cells, *shared.values()):
-                if type(value) not in (FunctionType, ModuleType) and not isinstance(value, type):
+                if not isinstance(value, (*_ATOMS, ModuleType)):
                     self._read[id(value)] = value
             parts = (function.__defaults__, function.__kwdefaults__, cells, shared)
             digest = self.digest(name, *code_parts(function.__code__), *parts)
@@ -200,7 +222,7 @@ def held_by(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tu
 
 def _that_count(plain: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     left_out = _LEFT_OUT.get(name_of(plain), frozenset())
-    return {name: value for name, value in kwargs.items() if name not in left_out}
+    return {name: kwargs[name] for name in sorted(kwargs) if name not in left_out}
 
 
 def _content(cell: Any) -> Any:
@@ -214,7 +236,8 @@ def _sample(array: Any) -> object:
     """A few elements of a big array: an array that is filled anew between two tasks is not taken for the old one."""
     if array.nbytes < _SMALL_BYTES:
         return None
-    picked = array.flat[:: max(1, array.size // _SAMPLES)]
+    one_piece = array.flags.c_contiguous or array.flags.f_contiguous
+    picked = (array.ravel(order="K") if one_piece else array.flat)[:: max(1, array.size // _SAMPLES)]
     return tuple(id(item) for item in picked) if array.dtype.hasobject else picked.tobytes()
 
 

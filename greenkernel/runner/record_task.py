@@ -111,7 +111,7 @@ class RecordedTask:
             record, refused = None, str(e)
         if record is not None:
             return self._replay(record, held), TaskNote(cpu_s=record.cpu_s, reused=True)
-        dice = record_dice.take()
+        dice = None if self.place is Place.PROCESS else record_dice.take()
         result, cpu_s = self._timed(args, kwargs)
         trouble = self._leave_record(self.name, result, held, dice, cpu_s)
         return result, TaskNote(cpu_s=cpu_s, refused=refused, not_recorded=trouble)
@@ -149,13 +149,13 @@ class RecordedTask:
         return record.result
 
     def _leave_record(
-        self, name: str, result: Any, held: Sequence[Any], dice: record_dice.Dice, cpu_s: float
+        self, name: str, result: Any, held: Sequence[Any], before: record_dice.Dice | None, cpu_s: float
     ) -> str | None:
         """Write the record; returns the reason where there is none."""
         if result is None:
             return NO_RESULT
-        before, after = record_dice.fingerprint(dice), record_dice.take()
-        drew = self.place is not Place.PROCESS and before != record_dice.fingerprint(after)
+        after = None if before is None else record_dice.take()
+        drew = before is not None and after is not None and not record_dice.same(before, after)
         if drew and self.place is Place.THREAD:
             return DRAWS
         changed = self._changes(held)
@@ -165,7 +165,7 @@ class RecordedTask:
             result=result,
             changed=changed,
             dice=after if drew else None,
-            dice_before=before if drew else None,
+            dice_before=record_dice.fingerprint(before) if drew and before is not None else None,
             cpu_s=cpu_s,
         )
         try:

@@ -27,7 +27,12 @@ def keyed_hash(key: bytes, *chunks: bytes | memoryview) -> str:
 
 def seal(key: bytes, context: str, body: bytes | memoryview) -> bytes:
     """``body`` behind its keyed hash; ``context`` (the object's name) keeps sealed objects from being swapped."""
-    return b"%s\n%s" % (_digest(key, _SEAL_PURPOSE, (context.encode(), b"\0", body)).encode(), bytes(body))
+    return b"".join((seal_line(key, context, body), body))
+
+
+def seal_line(key: bytes, context: str, *chunks: bytes | memoryview) -> bytes:
+    """What `seal` puts before a body that is given in pieces, for whoever writes them without joining them."""
+    return _digest(key, _SEAL_PURPOSE, (context.encode(), b"\0", *chunks)).encode() + b"\n"
 
 
 def unseal(key: bytes, context: str, sealed: bytes | memoryview) -> memoryview:
@@ -38,8 +43,7 @@ def unseal(key: bytes, context: str, sealed: bytes | memoryview) -> memoryview:
     """
     view = memoryview(sealed).cast("B")
     body = view[_SEAL_BYTES:]
-    expected = _digest(key, _SEAL_PURPOSE, (context.encode(), b"\0", body)).encode() + b"\n"
-    if not hmac.compare_digest(bytes(view[:_SEAL_BYTES]), expected):
+    if not hmac.compare_digest(bytes(view[:_SEAL_BYTES]), seal_line(key, context, body)):
         raise IntegrityError(f"{context} is cut, was changed or has another key")
     return body
 

@@ -90,7 +90,7 @@ class Guard:
             return
         self._own_bytes = tree_usage(os.getpid()).rss_bytes
         self._runner = self._start()
-        self._say(phase="running", started_at=_now())
+        self._say(phase="running", started_at=_now(), runner={"pid": self._runner, "start": start_time(self._runner)})
         # Whoever reads the folder later learns nothing: the runner has them by now.
         jobfolder.replace(self._folder, jobfolder.SPEC, {**self._spec, "secrets": {}})
         code = self._stay()

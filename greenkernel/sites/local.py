@@ -17,7 +17,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +25,19 @@ from greenkernel.clock import Clock
 from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.osfacts import (
     available_memory_bytes,
-    end_group,
-    end_marked,
     spawn_detached,
-    start_time,
     total_memory_bytes,
     usable_cores,
 )
-from greenkernel.records import JobPhase, JobSpec, JobStatus, Offer
+from greenkernel.records import JobSpec, JobStatus, Offer
 from greenkernel.sites import jobfolder
+from greenkernel.sites.localjobs import cores_in_use, end_processes, folders, guard_was_killed, status_of
 from greenkernel.sites.words import size
 
-# A guard has introduced itself long before this.
-_HAND_OVER_S = 2.0
 _WATCH_S = 0.05
 _LIVENESS_EVERY = 10
+# A folder that is still being made after this long belongs to nobody.
+_ABANDONED_NS = 120 * 10**9
 _GONE = ".gone-"
 _NEW = ".new-"
 # Everything else that a job may know comes through the store.
@@ -89,7 +86,7 @@ class EmbeddedSite:
     def offer(self) -> Offer:
         """What the site can give now."""
         problem = _unusable(self._folder)
-        busy = 0 if problem else sum(len(cores) for cores in self._cores_in_use())
+        busy = 0 if problem else sum(len(cores) for cores in cores_in_use(self._folder))
         free = available_memory_bytes()
         return Offer(
             site=self._name,
@@ -116,7 +113,8 @@ class EmbeddedSite:
         """Every job of this owner, from the files of its guard; what a stop has left unfinished is finished first."""
         with _translated():
             self._sweep()
-            found = [self._status(folder) for folder in self._folders()]
+            mine = [(folder, spec) for folder in folders(self._folder) if (spec := self._spec(folder)) is not None]
+            found = [status_of(folder, spec, self._clock) for folder, spec in mine]
         return [status for status in found if status is not None]
 
     def logs(self, run: str, epoch: int, *, tail_lines: int = 200) -> str:
@@ -159,7 +157,7 @@ class EmbeddedSite:
             while not ended.wait(_WATCH_S):
                 count += 1
                 now = self._signature()
-                if now != seen or (count % _LIVENESS_EVERY == 0 and self._guard_was_killed()):
+                if now != seen or (count % _LIVENESS_EVERY == 0 and any(map(guard_was_killed, folders(self._folder)))):
                     seen = now
                     on_change()
 
@@ -194,7 +192,7 @@ class EmbeddedSite:
             "owner": job.owner,
             "secrets": dict(job.secrets),
             "speed": self._speed,
-            "cpus": least_used(self._site_cores(), self._cores_in_use(), job.cores),
+            "cpus": least_used(self._site_cores(), cores_in_use(self._folder), job.cores),
         }
         jobfolder.replace(aside, jobfolder.SPEC, spec)
         try:
@@ -219,20 +217,7 @@ class EmbeddedSite:
         first = zlib.crc32(self._name.encode()) % len(cores)
         return [*cores[first:], *cores[:first]][: self._cores]
 
-    def _cores_in_use(self) -> list[list[int]]:
-        used = []
-        for folder in self._folders():
-            spec, status = jobfolder.read(folder, jobfolder.SPEC), jobfolder.read(folder, jobfolder.STATUS)
-            if spec is not None and (status is None or status["phase"] != "ended"):
-                used.append(list(spec["cpus"]))
-        return used
-
     # --- looking ---
-
-    def _folders(self) -> list[Path]:
-        if not self._folder.is_dir():
-            return []
-        return sorted(path for path in self._folder.iterdir() if path.name.startswith("gk-"))
 
     def _own(self, run: str, epoch: int) -> Path:
         return self._folder / JobSpec(run=run, epoch=epoch, cores=1, memory_bytes=0).name
@@ -241,57 +226,11 @@ class EmbeddedSite:
         spec = jobfolder.read(folder, jobfolder.SPEC)
         return spec if spec is not None and spec["owner"] == self._owner else None
 
-    def _status(self, folder: Path) -> JobStatus | None:
-        spec = self._spec(folder)
-        if spec is None:
-            return None
-        run, epoch = str(spec["job"]["run"]), int(spec["job"]["epoch"])
-        guard = jobfolder.read(folder, jobfolder.GUARD)
-        if guard is None:
-            return self._not_handed_over(folder, run, epoch)
-        alive = start_time(guard["pid"]) == guard["start"]
-        # Read after the look at the guard: its last word is written before it ends.
-        told = jobfolder.read(folder, jobfolder.STATUS) or {}
-        if told.get("phase") != "ended" and not alive:
-            told = self._end_orphans(folder, guard, told)
-        if told.get("phase") == "ended":
-            return _ended(run, epoch, told)
-        if told.get("phase") == "running":
-            return JobStatus(run=run, epoch=epoch, phase=JobPhase.RUNNING, started_at=_time(told.get("started_at")))
-        return JobStatus(run=run, epoch=epoch, phase=JobPhase.PENDING, detail="starting")
-
-    def _not_handed_over(self, folder: Path, run: str, epoch: int) -> JobStatus | None:
-        """Accepted, but no guard has introduced itself: it is about to, or whoever submitted was cut off."""
-        try:
-            age_s = time.time() - (folder / jobfolder.SPEC).stat().st_mtime
-        except FileNotFoundError:
-            return None
-        phase = JobPhase.PENDING if 0 <= age_s < _HAND_OVER_S else JobPhase.PARTIAL
-        return JobStatus(run=run, epoch=epoch, phase=phase, detail="starting")
-
-    def _end_orphans(self, folder: Path, guard: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-        """The guard was killed: so must be what it guarded, before anybody says that the job has ended."""
-        _end_processes(folder, guard)
-        detail = "the process that watches over the job was killed"
-        ended = {**told, "phase": "ended", "ended_at": self._clock.now().isoformat(), "detail": detail}
-        try:
-            jobfolder.replace(folder, jobfolder.STATUS, ended)
-        except FileNotFoundError:
-            return ended
-        return ended
-
-    def _guard_was_killed(self) -> bool:
-        for folder in self._folders():
-            told, guard = jobfolder.read(folder, jobfolder.STATUS), jobfolder.read(folder, jobfolder.GUARD)
-            said_so = told is not None and told["phase"] == "ended"
-            if guard is not None and not said_so and start_time(guard["pid"]) != guard["start"]:
-                return True
-        return False
-
     def _signature(self) -> dict[str, tuple[int, ...]]:
         """Changes whenever a job's files say something new; costs a stat for each job."""
         return {
-            path.name: (_mtime(path / jobfolder.GUARD), _mtime(path / jobfolder.STATUS)) for path in self._folders()
+            path.name: (_mtime(path / jobfolder.GUARD), _mtime(path / jobfolder.STATUS))
+            for path in folders(self._folder)
         }
 
     # --- removing ---
@@ -303,12 +242,12 @@ class EmbeddedSite:
         for path in self._folder.iterdir():
             if path.name.startswith(_GONE):
                 self._remove(path)
-            elif path.name.startswith(_NEW) and time.time() - path.stat().st_mtime > 60 * _HAND_OVER_S:
+            elif path.name.startswith(_NEW) and 0 < _mtime(path) < time.time_ns() - _ABANDONED_NS:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _remove(self, gone: Path) -> None:
         original = self._folder / gone.name.removeprefix(_GONE).rpartition("~")[0]
-        _end_processes(original, jobfolder.read(gone, jobfolder.GUARD))
+        end_processes(original, now_at=gone)
         shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -332,30 +271,6 @@ def _environment(folder: Path, home_has: Callable[[str], str | None]) -> dict[st
     if root.name not in ("site-packages", "dist-packages"):
         environment["PYTHONPATH"] = str(root)  # a checkout that nobody installed
     return environment
-
-
-def _end_processes(folder: Path, guard: dict[str, Any] | None) -> None:
-    if guard is not None:
-        end_group(guard["pid"], guard["start"])
-    if not end_marked(jobfolder.MARK, str(folder)):
-        raise TemporaryError(f"processes of {folder.name} do not end")
-
-
-def _ended(run: str, epoch: int, told: dict[str, Any]) -> JobStatus:
-    return JobStatus(
-        run=run,
-        epoch=epoch,
-        phase=JobPhase.ENDED,
-        exit_code=told.get("exit_code"),
-        out_of_memory=bool(told.get("out_of_memory")),
-        detail=str(told.get("detail") or ""),
-        started_at=_time(told.get("started_at")),
-        ended_at=_time(told.get("ended_at")),
-    )
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _mtime(path: Path) -> int:

@@ -27,7 +27,7 @@ def trace_values(*, variant: Variant = "demo") -> dict[str, _Hours]:
     """Carbon intensity of each zone and hour, in g CO2e/kWh.
 
     Args:
-        variant: `demo`: WINDY is greenest for the first 28 hours, COAST from then on. `swapped`: the two exchanged.
+        variant: `demo`: WINDY is greenest for the first 29 hours, COAST from then on. `swapped`: the two exchanged.
             `flat`: all zones equal and constant.
 
     Returns:
@@ -77,13 +77,13 @@ def _step(hours: _Hours, *, at: float, width: float) -> _Hours:
 
 
 def _windy(hours: _Hours) -> _Hours:
-    """A gale that dies down: about 60 g, then about 420 g from hour 30 on."""
-    return 60.0 + 360.0 * _step(hours, at=29.0, width=0.8) + 8.0 * np.sin(2 * np.pi * hours / 24.0)
+    """A gale that dies down: about 30 g, then about 420 g from hour 30 on."""
+    return 30.0 + 390.0 * _step(hours, at=29.0, width=0.6) + 4.0 * np.sin(2 * np.pi * hours / 24.0)
 
 
 def _coast(hours: _Hours) -> _Hours:
-    """The same gale arriving on the coast: about 380 g, then about 70 g from hour 29 on."""
-    return 380.0 - 310.0 * _step(hours, at=27.0, width=0.7) + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
+    """The same gale arriving on the coast: about 380 g, then about 90 g from hour 29 on."""
+    return 380.0 - 290.0 * _step(hours, at=27.0, width=0.7) + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
 
 
 def _sunny(hours: _Hours) -> _Hours:

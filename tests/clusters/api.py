@@ -62,10 +62,11 @@ def clusters(state_dir: Path | None = None) -> Clusters | Unavailable:
     chosen = provider()
     if isinstance(chosen, Unavailable):
         return chosen
+    state = state_of(state_dir)
     try:
-        return chosen(state_of(state_dir))
+        return chosen(state)
     except ClustersError as failed:
-        return Unavailable(f"the clusters cannot be started: {failed}")
+        return Unavailable(f"the clusters cannot be used: {failed} (logs, if any: {state.logs})")
 
 
 def provider() -> Provider | Unavailable:

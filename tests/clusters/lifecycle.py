@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -109,6 +110,8 @@ def _refuse_foreign(state: State) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
+    if os.geteuid() != 0:
+        raise ClustersError("only root can start and stop clusters here")
     RUN.mkdir(parents=True, exist_ok=True)
     with (RUN / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

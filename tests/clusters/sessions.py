@@ -25,9 +25,11 @@ def session(state: State) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_SH)
         if not lifecycle.running(state):
             lifecycle.BORROWED.touch()
-        yield
-        if lifecycle.BORROWED.exists() and _alone(handle):
-            lifecycle.down(state)
+        try:
+            yield
+        finally:
+            if lifecycle.BORROWED.exists() and _alone(handle):
+                lifecycle.down(state)
 
 
 def _alone(handle: IO[str]) -> bool:

@@ -59,7 +59,7 @@ def poll(what: str, ask: Callable[[], bool], *, timeout_s: float = _DEADLINE_S) 
 
 def wait_phase(api: client.CoreV1Api, name: str, *phases: str) -> None:
     """Wait until a pod is in one of these phases."""
-    poll(f"pod {name}", lambda: api.read_namespaced_pod_status(name, NAMESPACE).status.phase in phases)
+    poll(f"pod {name}", lambda: api.read_namespaced_pod(name, NAMESPACE).status.phase in phases)
 
 
 def output(api: client.CoreV1Api, image: str, *command: str) -> str:
@@ -67,5 +67,5 @@ def output(api: client.CoreV1Api, image: str, *command: str) -> str:
     with pod(api, image, command) as name:
         wait_phase(api, name, "Succeeded", "Failed")
         text: str = api.read_namespaced_pod_log(name, NAMESPACE)
-        assert "Succeeded" == api.read_namespaced_pod_status(name, NAMESPACE).status.phase, text
+        assert "Succeeded" == api.read_namespaced_pod(name, NAMESPACE).status.phase, text
         return text

@@ -128,6 +128,27 @@ def test_restricted_user_runs_a_job(ours: Clusters, site: Site) -> None:
     pods.poll("its end", lambda: not core.list_namespaced_pod(NAMESPACE, label_selector=f"job-name={name}").items)
 
 
+@each_site
+def test_restricted_user_moves_bytes_through_the_pod_proxy(ours: Clusters, site: Site) -> None:
+    """With nothing but a kubeconfig the restricted user sends bytes to a server in a pod and has its answer."""
+    code = (
+        "from http.server import BaseHTTPRequestHandler as Base, HTTPServer\n"
+        "class Echo(Base):\n"
+        "    def do_PUT(self):\n"
+        "        data = self.rfile.read(int(self.headers['Content-Length']))\n"
+        "        self.send_response(200); self.send_header('Content-Length', str(len(data))); self.end_headers()\n"
+        "        self.wfile.write(data.upper())\n"
+        "HTTPServer(('', 8000), Echo).serve_forever()\n"
+    )
+    restricted = pods.core(ours, site.name)
+    send = restricted.api_client.rest_client.pool_manager.request
+    with pods.pod(pods.core(ours, site.admin_context), PYTHON_IMAGE, ["python3", "-c", code]) as name:
+        url = f"{site.api_url}/api/v1/namespaces/{NAMESPACE}/pods/{name}:8000/proxy/x"
+        pods.wait_phase(restricted, name, "Running")
+        pods.poll("the server", lambda: send("PUT", url, body=b"").status == http.client.OK)
+        assert b"BYTES" == send("PUT", url, body=b"bytes").data
+
+
 def test_store_honours_put_if_absent(clusters: Clusters) -> None:
     """The S3 server lets exactly one writer create a key."""
     options = clusters.s3_options

@@ -137,7 +137,9 @@ class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle 
 
     def reducer_override(self, obj: Any) -> Any:
         """As cloudpickle does, except for classes."""
-        return NotImplemented if isinstance(obj, type) else super().reducer_override(obj)
+        if isinstance(obj, type) and obj.__module__ != "builtins":  # builtins holds some that have no name there
+            return NotImplemented
+        return super().reducer_override(obj)
 
 
 class _ResultUnpickler(pickle.Unpickler):

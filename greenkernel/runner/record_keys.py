@@ -202,7 +202,7 @@ def unwrapped(function: Any) -> tuple[Any, Any]:
 def name_of(function: Any) -> str:
     """Module and qualified name of a callable, or of its class."""
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{getattr(named, '__module__', None)}.{named.__qualname__}"
 
 
 def held_by(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:

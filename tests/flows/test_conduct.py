@@ -1,0 +1,338 @@
+"""Runs under the conductor with fake sites: every kind of end, and crashes of the controller between two effects."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Self
+
+import pytest
+
+from greenkernel.clock import ManualClock
+from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.records import (
+    Capture,
+    ClockInfo,
+    EpochOpen,
+    Interval,
+    Payload,
+    Plan,
+    Prediction,
+    Profile,
+    Receipt,
+    Request,
+    RunState,
+    Step,
+)
+from greenkernel.run.conduct import Conductor, SitesNow
+from greenkernel.run.journal import Entry, Journal
+from greenkernel.run.receipt import RunFacts, make_receipt
+from greenkernel.run.reconcile import Seen
+from greenkernel.sites.fake import FakeSite
+from greenkernel.store.objects import ObjectStore, StoreAddress
+from greenkernel.store.runs import Advice, End, PlanNow, RunStore, Submission, Wish
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+KEY = b"k" * 32
+
+
+def about(value: float) -> Interval:
+    return Interval(low=value, mid=value, high=value)
+
+
+@dataclass
+class FixedAdviser:
+    """Advice that is given beforehand: steps as (site, from, to) in seconds after the start."""
+
+    steps: list[tuple[str, float, float]]
+    problem: str | None = None
+    advised: int = 0
+    receipts: list[Seen] = field(default_factory=list)
+
+    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+        self.advised += 1
+        if self.problem == "temporary" and self.advised == 1:
+            raise TemporaryError("not yet")
+        if self.problem == "permanent":
+            raise PermanentError("no way")
+        return Advice(
+            profile=Profile(slices=()),
+            predictions=tuple(self._prediction(site) for site in ("a", "b")),
+            plan=self._plan(),
+            clock=ClockInfo(real_start=START, grid_start=START, factor=1),
+            home="a",
+        )
+
+    def replan(self, seen: Seen) -> PlanNow | None:
+        return None
+
+    def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
+        return {"KEY": "secret"}
+
+    def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
+        self.receipts.append(seen)
+        facts = RunFacts(
+            run=store.run,
+            request=seen.request,
+            capture=Capture(transformed="", reads=(), binds=(), items=(), payload=Payload(head="")),
+            profile=Profile(slices=()),
+            predictions=(),
+            plan=None,
+            refused=(),
+            epochs=(),
+            state=end.state,
+            error=end.error,
+            advised_at=None,
+            finished_at=end.at,
+            clock=ClockInfo(real_start=START, grid_start=START, factor=1),
+            home="a",
+            sources=(),
+        )
+        return make_receipt(facts, {})
+
+    def _prediction(self, site: str) -> Prediction:
+        return Prediction(
+            site=site,
+            cores=1,
+            time_s=about(10),
+            startup_s=about(1),
+            memory_bytes=about(1 << 20),
+            energy_wh=about(1),
+            emissions_g=about(1),
+            cost=about(0),
+            currency="EUR",
+            p_due=None,
+            feasible=True,
+        )
+
+    def _plan(self) -> Plan:
+        def at(seconds: float) -> datetime:
+            return START + timedelta(seconds=seconds)
+
+        return Plan(
+            steps=tuple(Step(site=s, cores=1, start=at(a), end=at(b)) for s, a, b in self.steps),
+            made_at=START,
+            goal="co2",
+            emissions_g=about(1),
+            energy_wh=about(1),
+            cost=about(0),
+            finish_at=at(self.steps[-1][2]),
+            finish_latest_at=at(self.steps[-1][2]),
+            reason="as told",
+        )
+
+
+class World:
+    """A store, two fake sites and a controller that can be replaced by a new one at any moment."""
+
+    def __init__(self, folder: Path, adviser: FixedAdviser, *, auto: bool = True, crash: Random | None = None) -> None:
+        self.clock = ManualClock(START)
+        self.objects = ObjectStore(StoreAddress(url=(folder / "store").as_uri()))
+        self.store = RunStore(self.objects, KEY, "r")
+        self.adviser = adviser
+        self.sites = {name: FakeSite(name, lambda run: self.store, self.clock) for name in ("a", "b")}
+        self.journal = Journal(folder / "journal")
+        self.crash = crash
+        request = Request(source="x", name="x", created_at=START, auto=auto)
+        capture = Capture(transformed="x", reads=(), binds=("x",), items=(), payload=Payload(head="0" * 64))
+        self.store.submit(Submission(request=request, capture=capture))
+        self.journal.add(Entry(id="r", name="x", created_at=START, open=True, state="profiling", detail=""))
+        self.conductor = self.new_controller()
+
+    def new_controller(self) -> Conductor:
+        return Conductor(self.store, self.sites, self.adviser, self.journal, self.clock)
+
+    def steps(self, *, most: int = 200) -> Iterator[int]:
+        """Step until the run is closed; a crash replaces the controller and loses what it had in memory."""
+        for number in range(most):
+            if self.crash is not None and self.crash.random() < 0.4:
+                self.conductor = self.new_controller()
+            if self.conductor.step(self.look()):
+                return
+            if self.conductor._advising is not None:
+                self.conductor._advising.join()
+            for site in self.sites.values():
+                site.advance()
+            self.clock.advance(1)
+            yield number
+        pytest.fail(f"not closed after {most} steps: {self.journal.entries()}")
+
+    def finish(self) -> Self:
+        for _ in self.steps():
+            pass
+        return self
+
+    def look(self) -> SitesNow:
+        jobs, silent = {}, set()
+        for name, site in self.sites.items():
+            try:
+                jobs[name] = list(site.jobs())
+            except TemporaryError:
+                silent.add(name)
+        offers = {name: site.offer() for name, site in self.sites.items()}
+        return SitesNow(jobs=jobs, offers=offers, silent=frozenset(silent))
+
+    @property
+    def state(self) -> RunState | None:
+        end = self.store.ended()
+        return end.state if end else None
+
+    def stays(self) -> list[tuple[str, str]]:
+        epochs = []
+        for number in count(1):
+            opened = self.store.epoch(number)
+            if opened is None:
+                return epochs
+            epochs.append((opened.site, opened.trigger))
+        raise AssertionError
+
+
+def test_straight_through(tmp_path: Path) -> None:
+    """A run is advised once, started once, accepted once, and leaves nothing behind."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)])).finish()
+    assert RunState.DONE == world.state
+    assert [("a", "start")] == world.stays()
+    assert [("r", 1)] == world.sites["a"].submitted
+    assert [] == list(world.sites["a"].jobs())
+    assert not world.journal.entries()[0].open
+
+
+def test_the_planned_move_takes_its_records_along(tmp_path: Path) -> None:
+    """At the planned moment the run goes on elsewhere with the records of what it has done."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 4), ("b", 4, 60)])).finish()
+    assert [("a", "start"), ("b", "plan")] == world.stays()
+    second = world.store.epoch(2)
+    assert second is not None
+    assert ["0.rec"] == [ref.name for ref in second.believed]
+    assert RunState.DONE == world.state
+
+
+def test_relocation_by_hand(tmp_path: Path) -> None:
+    """A person's wish moves the run, whatever the plan says."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        if number == 3:
+            world.store.wish("relocate-0001", Wish(kind="relocate", site="b", at=world.clock.now()))
+    assert [("a", "start"), ("b", "user")] == world.stays()
+    assert RunState.DONE == world.state
+
+
+def test_cancel_leaves_nothing(tmp_path: Path) -> None:
+    """A cancelled run ends without a result once its job is gone."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        if number == 3:
+            world.store.wish("cancel", Wish(kind="cancel", site=None, at=world.clock.now()))
+    assert RunState.CANCELLED == world.state
+    assert world.store.result() is None
+    assert [] == list(world.sites["a"].jobs())
+
+
+def test_a_killed_runner_goes_on_from_its_records(tmp_path: Path) -> None:
+    """The next epoch believes what the killed one had shipped."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        if number == 5:
+            world.sites["a"].kill("r", 1)
+    assert [("a", "start"), ("a", "fault")] == world.stays()
+    second = world.store.epoch(2)
+    assert second is not None
+    assert second.believed
+    assert RunState.DONE == world.state
+
+
+def test_a_site_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    """While a site cannot be reached its job is not started a second time anywhere."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        world.sites["a"].reachable = not 4 <= number < 40
+    assert [("a", "start")] == world.stays()
+    assert RunState.DONE == world.state
+
+
+def test_a_target_that_is_away_does_not_stop_the_run(tmp_path: Path) -> None:
+    """Without the target the old site goes on to the end."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 4), ("b", 4, 60)]))
+    world.sites["b"].reachable = False
+    world.finish()
+    assert [("a", "start")] == world.stays()
+    assert RunState.DONE == world.state
+
+
+def test_a_fenced_copy_is_not_believed(tmp_path: Path) -> None:
+    """A copy that goes on behind a partition may compute to its end: the run's result is the later epoch's."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        world.sites["a"].reachable = number < 4 or number > 30
+        if number == 4:
+            opened = EpochOpen(
+                run="r",
+                epoch=2,
+                site="b",
+                cores=1,
+                memory_bytes=1 << 20,
+                opened_at=world.clock.now(),
+                trigger="fault",
+                reason="taken for lost",
+            )
+            world.store.open_epoch(opened)
+    result = world.store.result()
+    assert result is not None
+    assert 2 == result.epoch
+    assert world.store.finished(1) is not None
+
+
+def test_choice_is_waited_for(tmp_path: Path) -> None:
+    """Without --auto nothing starts until a person has chosen; the choice goes before the plan."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]), auto=False)
+    for number in world.steps():
+        if number == 9:
+            assert [] == world.stays()
+            world.store.wish("choose", Wish(kind="choose", site="b", at=world.clock.now()))
+    assert ("b", "start") == world.stays()[0]
+
+
+@pytest.mark.parametrize(("problem", "expected"), [("temporary", RunState.DONE), ("permanent", RunState.FAILED)])
+def test_advice_that_fails(problem: str, expected: RunState, tmp_path: Path) -> None:
+    """Advice is tried again after a passing fault; what no retry mends ends the run with its reason."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)], problem=problem)).finish()
+    assert expected == world.state
+
+
+def test_a_lost_result_is_computed_again(tmp_path: Path) -> None:
+    """A result whose bytes are gone is not accepted: a new epoch writes another."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    broken = False
+    for _ in world.steps():
+        result = world.store.finished(1)
+        if result is not None and not broken:
+            broken = True
+            world.objects.delete(f"blobs/{result.payload.head}")
+            world.store.blobs._known.clear()
+    final = world.store.result()
+    assert final is not None
+    assert 2 == final.epoch
+    assert RunState.DONE == world.state
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_crashes_and_faults(seed: int, tmp_path: Path) -> None:
+    """Seeded crashes of the controller, killed jobs and sites that come and go: one result, nothing left, never two."""
+    chance = Random(seed)
+    world = World(tmp_path, FixedAdviser([("a", 0, 6), ("b", 6, 14), ("a", 14, 99)]), crash=Random(seed + 1000))
+    for number in world.steps(most=600):
+        for site in world.sites.values():
+            site.reachable = number > 60 or chance.random() > 0.2
+        if number < 60 and chance.random() < 0.1:
+            last = world.store.last_epoch()
+            if last is not None:
+                world.sites[last.site].kill("r", last.epoch)
+    assert world.state in (RunState.DONE, RunState.FAILED)
+    assert RunState.DONE == world.state or "in a row" in (world.store.ended().error or "")  # type: ignore[union-attr]
+    for site in world.sites.values():
+        site.reachable = True
+    starts = [key for site in world.sites.values() for key in site.submitted]
+    assert len(starts) == len(set(starts))
+    assert all(not list(site.jobs()) for site in world.sites.values())

@@ -224,8 +224,10 @@ def _converted(option: Option, value: Any) -> Any:
         if option.name in _SPLIT:
             parts = [piece for part in parts for piece in str(part).split(",") if piece.strip()]
         return tuple(option.parse(part.strip() if isinstance(part, str) else part) for part in parts)
-    except UserError:
-        raise
+    except UserError as e:
+        if e.where is not None:
+            raise
+        raise UserError(e.what, where=f"--{option.name}", what_to_do=e.what_to_do) from e
     except (TypeError, ValueError) as e:
         raise UserError(f"{value!r} cannot be used ({e})", where=f"--{option.name}") from e
 

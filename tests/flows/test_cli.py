@@ -1,0 +1,110 @@
+"""The command line, as a user types it: what goes to which stream, exit statuses, and the sentences for mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greenkernel.home import Home
+
+
+def greenkernel(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "greenkernel.cli", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def script(folder: Path, text: str) -> str:
+    (folder / "cell.py").write_text(text)
+    return "cell.py"
+
+
+def test_train_runs_a_file_as_one_cell(home: Home, tmp_path: Path) -> None:
+    """The file's output is all of stdout; our words are on stderr; the receipt is where it was asked for."""
+    file = script(tmp_path, "import sys\nprint('out')\nprint('err', file=sys.stderr)\nx = 1\n")
+    done = greenkernel("train", file, "--no-profile", "--json", "receipt.json", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "out\n" == done.stdout
+    assert "err\n" in done.stderr
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert ("done", 1) == (receipt["state"], receipt["schema"])
+    assert {"from", "to", "site", "cores"} == set(receipt["plan"][0])
+
+
+def test_a_failing_file(home: Home, tmp_path: Path) -> None:
+    """The exit status is not 0, and the traceback is the file's own."""
+    done = greenkernel("train", script(tmp_path, "x = 1\n1 / 0\n"), "--no-profile", cwd=tmp_path)
+    assert 1 == done.returncode
+    assert "ZeroDivisionError" in done.stderr
+    assert "line 2" in done.stderr
+
+
+def test_lists_and_reports(home: Home, tmp_path: Path) -> None:
+    """Runs, sites and receipts are listed as text and as JSON."""
+    greenkernel("train", script(tmp_path, "x = 1"), "--no-profile", "--name", "tiny", cwd=tmp_path)
+    listed = json.loads(greenkernel("runs", "list", "--json", cwd=tmp_path).stdout)
+    assert [("tiny", "done")] == [(run["name"], run["state"]) for run in listed]
+    assert "tiny" in greenkernel("runs", cwd=tmp_path).stdout
+    assert {"near", "far"} == {s["name"] for s in json.loads(greenkernel("sites", "--json", cwd=tmp_path).stdout)}
+    assert "done" == json.loads(greenkernel("report", "--json", cwd=tmp_path).stdout)["state"]
+    assert "tiny" in greenkernel("runs", "show", listed[0]["id"], cwd=tmp_path).stdout
+
+
+def test_predict_ships_nothing(home: Home, tmp_path: Path) -> None:
+    """Both sites are predicted, and no job was made."""
+    done = greenkernel("predict", script(tmp_path, "x = 1"), "--no-profile", "--json", "p.json", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert {"near", "far"} == {p["site"] for p in json.loads((tmp_path / "p.json").read_text())["predictions"]}
+    assert not list((home.settings.home / "sites").glob("*/gk-*"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "words", "text"),
+    [
+        ("--deu is not an option. Did you mean --due", ["--deu", "1"], "x = 1"),
+        ("has passed", ["--due", "2020-01-01"], "x = 1"),
+        ("there is no site 'nowhere'", ["--site", "nowhere"], "x = 1"),
+        ("not built yet", ["--where", "a > 1"], "x = 1"),
+        ("nothing to run", [], "# only a comment\n"),
+        ("line 2", [], "x = 1\ny = (\n"),
+        ("is no number of cores", ["--cores", "none"], "x = 1"),
+        ("no environment variable", ["--env", "SURELY_NOT_SET"], "x = 1"),
+        ("there is no file", ["--sites", "missing.toml"], "x = 1"),
+    ],
+)
+def test_mistakes_get_plain_sentences(expected: str, words: list[str], text: str, home: Home, tmp_path: Path) -> None:
+    """A mistake is answered in one or two sentences on stderr, with exit status 2 and without a traceback of ours."""
+    done = greenkernel("train", script(tmp_path, text), *words, cwd=tmp_path)
+    assert 2 == done.returncode, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "" == done.stdout
+
+
+def test_a_file_that_is_not_there(home: Home, tmp_path: Path) -> None:
+    """A wrong file name is said as such."""
+    done = greenkernel("train", "none.py", cwd=tmp_path)
+    assert 2 == done.returncode
+    assert "none.py cannot be read" in done.stderr
+
+
+def test_a_typo_in_the_sites_file(home: Home, tmp_path: Path) -> None:
+    """The line, the key and the nearest right key are named."""
+    (tmp_path / "bad.toml").write_text('[sites.a]\nkind = "embedded"\nmax_core = 2\n')
+    done = greenkernel("sites", "--sites", "bad.toml", cwd=tmp_path)
+    assert 2 == done.returncode
+    assert "line 3" in done.stderr
+    assert "max_cores" in done.stderr
+
+
+def test_no_kubeconfig(home: Home, tmp_path: Path) -> None:
+    """A Kubernetes site without a kubeconfig cannot take the run, and says why."""
+    text = 'store = "file:///tmp/none"\n[sites.k]\nkind = "kubernetes"\nkubeconfig = "/nowhere/config"\nzone = "X"\n'
+    (tmp_path / "k.toml").write_text(text)
+    listed = greenkernel("sites", "--sites", "k.toml", "--json", cwd=tmp_path)
+    assert 0 == listed.returncode, listed.stderr
+    assert not json.loads(listed.stdout)[0]["reachable"]
+    assert "/nowhere/config" in listed.stdout

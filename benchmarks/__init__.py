@@ -1,0 +1,1 @@
+"""Speed goals as ratios or limits within one run: ``python -m benchmarks``."""

@@ -1,0 +1,55 @@
+"""What recording costs a forest, in CPU seconds, and how fast its records are read back."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+
+from benchmarks.figures import Figure
+from greenkernel.runner.record import RecordingScope
+
+_KEY = b"k" * 32
+_TREES = 120
+
+
+def measure() -> list[Figure]:
+    x, y = make_classification(n_samples=8000, n_features=40, random_state=0)
+
+    def fit() -> None:
+        RandomForestClassifier(n_estimators=_TREES, random_state=0, n_jobs=2).fit(x, y)
+
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = Path(folder, "first"), Path(folder, "second")
+        first.mkdir()
+        second.mkdir()
+        fit()
+        # In turn, so that a machine whose speed drifts treats both alike.
+        plain_s = recorded_s = 0.0
+        for turn in range(3):
+            plain_s += _cpu_s(fit)
+            spool = Path(folder, f"turn{turn}")
+            spool.mkdir()
+            with _scope(spool, second):
+                recorded_s += _cpu_s(fit)
+        with _scope(first, second):
+            computed_s = _cpu_s(fit)
+        with _scope(second, first):
+            replayed_s = _cpu_s(fit)
+    return [
+        Figure(name="extra CPU of recording a forest", value=recorded_s / plain_s - 1, limit=0.03, unit=""),
+        Figure(name="replaying a forest, share of growing it", value=replayed_s / computed_s, limit=0.1, unit=""),
+    ]
+
+
+def _scope(spool: Path, believed: Path) -> RecordingScope:
+    return RecordingScope(spool=spool, believed=believed, key=_KEY, cores=2, logical_cores=2)
+
+
+def _cpu_s(call: object) -> float:
+    began = time.process_time()
+    call()  # type: ignore[operator]
+    return time.process_time() - began

@@ -1,0 +1,205 @@
+"""What a cell reads, binds, deletes and imports, read off its text; and what the functions it uses read in turn."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+import types
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from greenkernel.cell.strings import python_in_magics
+
+# The site's own shell brings these.
+_SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The names of a cell, each group sorted.
+
+    Attributes:
+        reads: Names of the namespace that the cell or what it uses reads.
+        binds: Names that it may bind, imports included.
+        deletes: Names that it deletes.
+        imports: Top-level modules that it, or a notebook function that it uses, imports by a statement.
+        why: For each name read: by whom.
+    """
+
+    reads: tuple[str, ...]
+    binds: tuple[str, ...]
+    deletes: tuple[str, ...]
+    imports: tuple[str, ...]
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def analyse(python: str, namespace: Mapping[str, object]) -> Names:
+    """Read a transformed cell.
+
+    Blind for ``eval``, ``globals()[...]`` and ``%run``. Names that the namespace lacks are left out: the cell raises
+    ``NameError`` for them there as here.
+
+    Args:
+        python: The cell as Python.
+        namespace: The notebook's names.
+    """
+    tree = ast.parse(python)
+    parts: list[ast.AST] = [tree, *python_in_magics(tree)]
+    read: dict[str, str] = {}
+    bound: set[str] = set()
+    deleted: set[str] = set()
+    imports: set[str] = set()
+    for part in parts:
+        seen = _Text.of(part)
+        read.update(dict.fromkeys(seen.reads, "the cell"))
+        bound |= seen.binds
+        deleted |= seen.deletes
+        imports |= seen.imports
+    why, more_imports = _followed(read, namespace)
+    return Names(
+        reads=tuple(sorted(why)),
+        binds=tuple(sorted(bound)),
+        deletes=tuple(sorted(deleted)),
+        imports=tuple(sorted(imports | more_imports)),
+        why=why,
+    )
+
+
+@dataclass(slots=True)
+class _Text:
+    """Global names in a piece of Python."""
+
+    reads: set[str] = field(default_factory=set)
+    binds: set[str] = field(default_factory=set)
+    deletes: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, tree: ast.AST) -> _Text:
+        """Read a parsed module, or a single name."""
+        seen = cls()
+        if isinstance(tree, ast.Name):
+            seen.reads.add(tree.id)
+            return seen
+        seen._scopes(symtable.symtable(ast.unparse(tree), "<cell>", "exec"))
+        for node in ast.walk(tree):
+            seen._node(node)
+        return seen
+
+    def _scopes(self, table: symtable.SymbolTable) -> None:
+        top = table.get_type() == "module"
+        for symbol in table.get_symbols():
+            if not (top or symbol.is_global()):
+                continue
+            name = symbol.get_name()
+            if symbol.is_referenced():
+                self.reads.add(name)
+            if symbol.is_assigned() or symbol.is_imported() or (top and symbol.is_namespace()):
+                self.binds.add(name)
+        for child in table.get_children():
+            self._scopes(child)
+
+    def _node(self, node: ast.AST) -> None:
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            self.reads.add(node.target.id)
+        elif isinstance(node, ast.Delete):
+            for target in node.targets:
+                for name in ast.walk(target):
+                    if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Del):
+                        self.reads.add(name.id)
+                        self.deletes.add(name.id)
+        elif isinstance(node, ast.Import):
+            self.imports |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            self.imports.add(node.module.partition(".")[0])
+
+
+def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple[dict[str, str], set[str]]:
+    """Names read, through the functions and classes of the notebook that they lead to."""
+    why: dict[str, str] = {}
+    imports: set[str] = set()
+    queue = deque(read.items())
+    while queue:
+        name, reader = queue.popleft()
+        if name in why or not _is_captured(name, namespace):
+            continue
+        why[name] = reader
+        for code, label in _codes(namespace[name], set()):
+            used, imported = _used_by(code)
+            imports |= imported
+            queue.extend((other, label or name) for other in used)
+        queue.extend((other, name) for other in _class_names(namespace[name], namespace))
+    return why, imports
+
+
+def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
+    if name not in namespace or name in _SHELL_NAMES or (name.startswith("__") and name.endswith("__")):
+        return False
+    value = namespace[name]
+    # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.
+    return not (hasattr(builtins, name) and getattr(value, "__module__", "").startswith("IPython."))
+
+
+def _codes(value: object, seen: set[int]) -> Iterator[tuple[types.CodeType, str]]:
+    """The code of the notebook's functions inside a function, class, method, wrapper or instance."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, types.FunctionType):
+        if _is_notebooks(value):
+            yield value.__code__, value.__qualname__
+        inner = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+        for part in (*inner, *(value.__defaults__ or ()), getattr(value, "__wrapped__", None)):
+            yield from _codes(part, seen)
+    elif isinstance(value, type):
+        if _is_notebooks(value):
+            for base in value.__bases__:
+                yield from _codes(base, seen)
+            for part in vars(value).values():
+                yield from _codes(part, seen)
+    elif isinstance(value, staticmethod | classmethod | types.MethodType):
+        yield from _codes(value.__func__, seen)
+    elif isinstance(value, property):
+        for part in (value.fget, value.fset, value.fdel):
+            yield from _codes(part, seen)
+    else:
+        yield from _codes(getattr(value, "__wrapped__", None), seen) if hasattr(value, "__wrapped__") else ()
+        if _is_notebooks(type(value)):
+            yield from _codes(type(value), seen)
+
+
+def _class_names(value: object, namespace: Mapping[str, object]) -> list[str]:
+    """Names of the notebook's classes that an object or a class is made of: pickling needs them by name."""
+    kind = value if isinstance(value, type) else type(value)
+    mine = [k for k in kind.__mro__ if _is_notebooks(k)]
+    return [k.__name__ for k in mine if namespace.get(k.__name__) is k]
+
+
+def _used_by(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """Global names and imported modules of a code object and those inside it."""
+    names = set(code.co_names)
+    imports: set[str] = set()
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            inner, imported = _used_by(const)
+            names |= inner
+            imports |= imported
+    import dis
+
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            imports.add(str(instruction.argval).partition(".")[0])
+    return names, imports - {""}
+
+
+def _is_notebooks(value: object) -> bool:
+    return getattr(value, "__module__", None) in ("__main__", None)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False

@@ -1,0 +1,77 @@
+"""Names that magics and shell lines read: they stand inside strings, as ``{x}`` and ``$x``, or as Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+
+_DOLLAR = re.compile(r"\$\$?([^\W\d]\w*)")
+# Their argument, or what they run, is Python.
+_PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
+_PYTHON_CELL = {"time", "timeit", "prun", "capture", "python"}
+
+
+def python_in_magics(tree: ast.AST) -> Iterator[ast.AST]:
+    """The Python inside the magics of a transformed cell, parsed; a loose name is a piece of its own.
+
+    Args:
+        tree: The transformed cell.
+    """
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_shell(node.func.value)):
+            continue
+        texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        method = node.func.attr
+        if method in ("system", "getoutput") and texts:
+            yield from _expanded(texts[0])
+        elif method == "run_line_magic" and len(texts) == 2:
+            yield from _expanded(texts[1])
+            if texts[0] in _PYTHON_LINE:
+                yield from _statements(texts[1])
+        elif method == "run_cell_magic" and len(texts) == 3:
+            yield from _expanded(texts[1])
+            if texts[0] in _PYTHON_CELL:
+                yield from _statements(texts[2])
+                yield from _statements(texts[1])
+
+
+def has_unknown_effects(tree: ast.AST) -> bool:
+    """True where a cell runs shell lines or magics whose effects nobody can read off the text."""
+    harmless = _PYTHON_LINE | _PYTHON_CELL | {"matplotlib", "config", "load_ext", "who", "whos", "pwd"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_shell(node.func.value):
+            first = node.args[0] if node.args else None
+            name = first.value if isinstance(first, ast.Constant) else None
+            if node.func.attr not in ("run_line_magic", "run_cell_magic") or name not in harmless:
+                return True
+    return False
+
+
+def _is_shell(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
+
+
+def _expanded(text: str) -> Iterator[ast.AST]:
+    for name in _DOLLAR.findall(text):
+        yield ast.Name(name, ast.Load())
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field]
+    except ValueError:
+        return
+    for field in fields:
+        yield from _statements(field)
+
+
+def _statements(text: str) -> Iterator[ast.AST]:
+    """``text`` as Python; options before the code (``-n 1``) are passed over."""
+    words = text.split(" ")
+    for start in range(len(words)):
+        if start and not words[start - 1].startswith("-") and not words[start - 1].lstrip("-").isalnum():
+            return
+        try:
+            yield ast.parse(" ".join(words[start:]).strip() or "None")
+        except SyntaxError:
+            continue
+        return

@@ -1,0 +1,192 @@
+"""The way out on a site: what the cell bound, deleted and changed, as one payload, so that aliases survive."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from greenkernel.errors import UserError
+from greenkernel.records import Capture, CellError, Payload, Progress, Result
+from greenkernel.runner.execute import Outcome
+from greenkernel.runner.trouble import chain_of
+from greenkernel.store import returned
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.payloads import CannotTravelError, digest, dump
+from greenkernel.store.pickling import is_atom
+from greenkernel.store.returned import ModuleName, Shown
+from greenkernel.store.updates import shape_of, update_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The namespace as it was when the cell began; holds the values, so that no address is used twice."""
+
+    values: Mapping[str, object]
+    digests: Mapping[str, str | None]
+    shapes: Mapping[str, object]
+    binds: tuple[str, ...]
+    origin: Payload
+
+    @classmethod
+    def of(cls, namespace: Mapping[str, object], capture: Capture) -> Before:
+        """Look at a restored namespace. Reads every byte of it once.
+
+        Args:
+            namespace: As `restore` gave it.
+            capture: Where it came from.
+        """
+        values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
+        followed = {name: value for name, value in values.items() if _can_change(value)}
+        return cls(
+            values=values,
+            digests={name: digest(value, namespace) for name, value in followed.items()},
+            shapes={name: shape_of(value) for name, value in followed.items()},
+            binds=capture.binds,
+            origin=capture.payload,
+        )
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What will go home, before it is pickled."""
+
+    entries: dict[str, object]
+    references: dict[int, str]
+    deleted: tuple[str, ...]
+
+
+def collect(
+    namespace: dict[str, Any],
+    before: Before,
+    outcome: Outcome,
+    blobs: Blobs,
+    *,
+    run: str,
+    epoch: int,
+    finished_at: datetime,
+    only: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Result:
+    """Write what the cell leaves into the store.
+
+    Args:
+        namespace: As the cell left it.
+        before: As the cell found it.
+        outcome: How the cell ended.
+        blobs: Where the payload goes.
+        run: The run's id.
+        epoch: The epoch that computed it.
+        finished_at: Now.
+        only: If given, only these names come back.
+        progress: The last progress, kept with the result.
+    """
+    changes = _changes(namespace, before, outcome, only)
+    not_returned = {name: "the cell has not bound it" for name in only if name not in namespace}
+    payload = _dumped(changes, not_returned, blobs, namespace, outcome)
+    names = dict.fromkeys(
+        returned.plain_name(key)
+        for key in changes.entries
+        if key not in (returned.VALUE, returned.ORIGIN) and returned.plain_name(key) in namespace
+    )
+    return Result(
+        run=run,
+        epoch=epoch,
+        finished_at=finished_at,
+        names=tuple(names),
+        deleted=changes.deleted,
+        payload=payload,
+        has_value=returned.VALUE in changes.entries,
+        error=_with_object(outcome, blobs, namespace),
+        not_returned=not_returned,
+        progress=progress,
+    )
+
+
+def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: tuple[str, ...]) -> _Changes:
+    bound = [
+        name
+        for name, value in namespace.items()
+        if not _is_hidden(name)
+        and (name not in outcome.brought or outcome.brought[name] is not value)
+        and (name not in before.values or before.values[name] is not value or name in before.binds)
+    ]
+    if only:
+        bound = [name for name in only if name in namespace]
+    updates, references = _updates(namespace, before)
+    entries: dict[str, object] = {returned.ORIGIN: (before.origin.head, before.origin.buffers, before.origin.bytes)}
+    for name in bound:
+        value = namespace[name]
+        entries[returned.name_key(name)] = ModuleName(value.__name__) if isinstance(value, types.ModuleType) else value
+    for name, update in updates.items():
+        if not only or name in only:
+            entries[returned.update_key(name)] = update
+    if outcome.has_value:
+        entries[returned.VALUE] = outcome.value
+    deleted = tuple(name for name in before.values if name not in namespace and (not only or name in only))
+    return _Changes(entries=entries, references=references, deleted=deleted)
+
+
+def _updates(namespace: dict[str, Any], before: Before) -> tuple[dict[str, object], dict[int, str]]:
+    """Updates of what was changed in place, and the objects that home has, by ``id``."""
+    updates: dict[str, object] = {}
+    references: dict[int, str] = {}
+    seen: set[int] = set()
+    for name, was in before.digests.items():
+        value = before.values[name]
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        same = was is not None and digest(value, namespace) == was
+        if same:
+            references[id(value)] = name
+            continue
+        update = update_of(value) if shape_of(value) == before.shapes[name] else None
+        if update is not None:
+            references[id(value)] = name
+            updates[name] = update
+        elif namespace.get(name) is value:
+            updates[name] = value  # a new object under the old name
+    return updates, references
+
+
+def _dumped(
+    changes: _Changes, not_returned: dict[str, str], blobs: Blobs, namespace: dict[str, Any], outcome: Outcome
+) -> Payload:
+    """One payload of all that can be pickled; what cannot costs itself alone."""
+    while True:
+        try:
+            return dump(changes.entries, blobs, namespace, references=changes.references).payload
+        except CannotTravelError as e:
+            key = e.name
+            if key == returned.VALUE and not isinstance(changes.entries[key], Shown):
+                data, metadata = outcome.bundle(outcome.value)
+                changes.entries[key] = Shown(data, metadata, str(e))
+                continue
+            del changes.entries[key]
+            not_returned[returned.plain_name(key)] = str(e)
+
+
+def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> CellError | None:
+    if outcome.error is None or outcome.error_object is None:
+        return outcome.error
+    try:
+        chain = chain_of(outcome.error_object, namespace, outcome.file_name)
+        pickled = dump({"chain": chain}, blobs, namespace).payload
+    except UserError:  # its text travels in any case
+        return outcome.error
+    return dataclasses.replace(outcome.error, pickled=pickled)
+
+
+def _can_change(value: object) -> bool:
+    if is_atom(value) or isinstance(value, types.ModuleType | types.BuiltinFunctionType):
+        return False
+    imported = isinstance(value, type | types.FunctionType) and value.__module__ not in ("__main__", "builtins", None)
+    return not imported
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -1,0 +1,94 @@
+"""An IPython shell without a kernel, a history or a profile: what a cell needs of IPython where it runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from greenkernel.runner.restore import INLINE_FIGURES
+from greenkernel.store.runs import LogEvent
+
+
+def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> Any:
+    """The process's shell, working in ``namespace``.
+
+    Names that the shell brings along (``In``, ``Out``, ``open``, ``exit``...) do not replace those of the notebook.
+
+    Args:
+        namespace: The notebook's namespace.
+        emit: Gets everything that is displayed.
+    """
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Publisher(DisplayPublisher):  # type: ignore[misc]
+        """Displays become events."""
+
+        def publish(
+            self,
+            data: dict[str, Any],
+            metadata: dict[str, Any] | None = None,
+            *,
+            transient: dict[str, Any] | None = None,
+            update: bool = False,
+            **_: Any,
+        ) -> None:
+            emit(
+                LogEvent(
+                    at=datetime.now(UTC),
+                    kind="update_display" if update else "display",
+                    data=as_json(data),
+                    metadata=as_json(metadata or {}),
+                    display_id=(transient or {}).get("display_id"),
+                )
+            )
+
+        def clear_output(self, wait: bool = False) -> None:
+            emit(LogEvent(at=datetime.now(UTC), kind="clear_output", wait=wait))
+
+    class Shell(InteractiveShell):  # type: ignore[misc]
+        """Without files of its own."""
+
+        def init_ipython_dir(self, ipython_dir: Any) -> None:
+            self.ipython_dir = ""
+
+        def init_profile_dir(self, profile_dir: Any) -> None:
+            return
+
+        def init_display_pub(self) -> None:
+            self.display_pub = Publisher(parent=self, shell=self)
+            self.configurables.append(self.display_pub)
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    InteractiveShell.clear_instance()
+    kept = dict(namespace)
+    main = sys.modules["__main__"]
+    given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
+    shell = Shell.instance(config=config, **given)
+    namespace.update(kept)
+    _inline_figures(shell)
+    return shell
+
+
+def as_json(bundle: dict[str, Any]) -> dict[str, Any]:
+    """A MIME bundle that can be written as JSON: bytes as base64, what is not JSON as its text."""
+
+    def other(value: Any) -> Any:
+        return base64.b64encode(value).decode() if isinstance(value, bytes | bytearray) else str(value)
+
+    loaded: dict[str, Any] = json.loads(json.dumps(bundle, default=other))
+    return loaded
+
+
+def _inline_figures(shell: Any) -> None:
+    """Figures show at the end of the cell, also where matplotlib was imported before there was a shell."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    if backend is not None:
+        backend.configure_inline_support(shell, INLINE_FIGURES)

@@ -1,0 +1,84 @@
+"""Exceptions of a cell in words and as objects that can go home with their lines."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from greenkernel.records import CellError, Frame
+from greenkernel.store.returned import Link
+
+_OWN_FOLDER = str(Path(__file__).parent)
+
+
+def cell_error(error: BaseException, namespace: dict[str, Any], file_name: str) -> CellError:
+    """An exception in words, without our own frames.
+
+    Args:
+        error: The exception.
+        namespace: Frames of functions with these globals are the notebook's.
+        file_name: The name of the cell's code.
+    """
+    trace = own_frames_removed(error.__traceback__)
+    error = error.with_traceback(trace)
+    return CellError(
+        type_name=type(error).__name__,
+        message=_text(error),
+        frames=tuple(frames(trace, namespace, file_name)),
+        text="".join(traceback.format_exception(type(error), error, trace)),
+    )
+
+
+def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame that is not of the runner."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        trace = trace.tb_next
+    return trace
+
+
+def frames(trace: TracebackType | None, namespace: dict[str, Any], file_name: str) -> Iterator[Frame]:
+    """The lines of a traceback, outermost first."""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        mine = code.co_filename == file_name or trace.tb_frame.f_globals is namespace
+        yield Frame(file=code.co_filename, line=trace.tb_lineno, function=code.co_name, in_cell=mine)
+        trace = trace.tb_next
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the exception's own __str__ may be broken
+        return f"<{type(error).__name__} without a text>"
+
+
+def chain_of(error: BaseException, namespace: dict[str, Any], file_name: str) -> tuple[Link, ...]:
+    """An exception and all that it hangs on, the exception first.
+
+    Args:
+        error: As the cell raised it.
+        namespace: Frames of functions with these globals are the notebook's.
+        file_name: The name of the cell's code.
+    """
+    found: list[BaseException] = [error]
+    for known in found:  # grows while it is walked
+        for other in (known.__cause__, known.__context__):
+            if other is not None and not any(other is one for one in found):
+                found.append(other)
+
+    def index(other: BaseException | None) -> int | None:
+        return None if other is None else next(i for i, one in enumerate(found) if one is other)
+
+    return tuple(
+        Link(
+            error=one,
+            frames=tuple(frames(own_frames_removed(one.__traceback__), namespace, file_name)),
+            cause=index(one.__cause__),
+            context=index(one.__context__),
+            suppressed=one.__suppress_context__,
+        )
+        for one in found
+    )

@@ -1,0 +1,99 @@
+"""Arrays that share memory stay views of one buffer when they travel; numpy's own pickling would part them.
+
+Nothing here imports numpy by itself: who has no arrays does not pay for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import sys
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+_PLAIN_KINDS = "biufcmMSUV"
+
+
+def is_plain_array(value: object) -> bool:
+    """True for an ``ndarray`` itself (no subclass) whose elements are bytes without references."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not getattr(numpy, "ndarray", None):
+        return False
+    array: Any = value
+    return bool(array.nbytes) and array.dtype.kind in _PLAIN_KINDS and not array.dtype.hasobject
+
+
+def extent(array: Any) -> tuple[int, int]:
+    """First address of an array's memory and the one after its last byte."""
+    low = high = int(array.__array_interface__["data"][0])
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        reach = (length - 1) * stride
+        low, high = (low + reach, high) if reach < 0 else (low, high + reach)
+    return low, high + array.itemsize
+
+
+class Region:
+    """Memory that several arrays share; pickled once, as one buffer."""
+
+    def __init__(self, low: int, high: int, *, writeable: bool) -> None:
+        self.low = low
+        self.high = high
+        self.writeable = writeable
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        memory = memoryview((ctypes.c_char * (self.high - self.low)).from_address(self.low)).cast("B")
+        return as_region, (pickle.PickleBuffer(memory if self.writeable else memory.toreadonly()),)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The regions found, in the order of their addresses."""
+
+    regions: tuple[Region, ...]
+
+    @classmethod
+    def among(cls, arrays: list[Any]) -> Shared:
+        """Regions that at least two of these arrays have a part in; arrays that share nothing are in none."""
+        bounds = sorted((*extent(a), bool(a.flags.writeable)) for a in arrays)
+        regions: list[Region] = []
+        members = 0
+        for low, high, writeable in bounds:
+            if regions and low < regions[-1].high:
+                last = regions[-1]
+                last.high = max(last.high, high)
+                last.writeable = last.writeable or writeable
+                members += 1
+                continue
+            if regions and members < 2:
+                regions.pop()
+            regions.append(Region(low, high, writeable=writeable))
+            members = 1
+        if regions and members < 2:
+            regions.pop()
+        return cls(tuple(regions))
+
+    def reduced(self, array: Any) -> tuple[Any, ...] | None:
+        """How to rebuild an array as a view of its region; None where it shares nothing."""
+        low, high = extent(array)
+        index = bisect_right(self.regions, low, key=lambda region: region.low) - 1
+        if index < 0 or high > self.regions[index].high:
+            return None
+        region = self.regions[index]
+        offset = int(array.__array_interface__["data"][0]) - region.low
+        return as_view, (region, array.dtype, array.shape, array.strides, offset, bool(array.flags.writeable))
+
+
+def as_region(memory: Any) -> Any:
+    """The buffer itself: all views of a region are made from one object."""
+    return memory
+
+
+def as_view(memory: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, own: bool) -> Any:
+    """An array over ``memory``; ``own`` says whether it may be written through."""
+    import numpy
+
+    array = numpy.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+    if not own:
+        array.flags.writeable = False
+    return array

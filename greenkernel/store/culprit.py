@@ -1,0 +1,129 @@
+"""Says which part of an object cannot travel, in words that name the part and what to do about it."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Iterator, Mapping
+
+from greenkernel.errors import UserError
+from greenkernel.store.pickling import RefusedError, Writer
+
+_DEPTH = 8
+_CHILDREN = 2000
+_ADVICE = {
+    "generator": "Make it inside the cell, or turn it into a list first",
+    "async_generator": "Make it inside the cell",
+    "coroutine": "Call the function inside the cell",
+    "lock": "Make the lock inside the cell",
+    "RLock": "Make the lock inside the cell",
+    "Condition": "Make it inside the cell",
+    "Semaphore": "Make it inside the cell",
+    "Event": "Make it inside the cell",
+    "Thread": "Start the thread inside the cell",
+    "Popen": "Start the process inside the cell",
+    "socket": "Open the connection inside the cell",
+    "Connection": "Open the connection inside the cell",
+    "Cursor": "Open the connection inside the cell",
+    "frame": "Leave it out",
+    "traceback": "Leave it out",
+}
+_DEFAULT_ADVICE = "Make it inside the cell, or keep it out of what the cell reads"
+
+
+class CannotTravelError(UserError):
+    """An object that cannot be pickled; ``name`` is the name that it was to travel under."""
+
+    def __init__(self, name: str, what: str, *, what_to_do: str | None = None) -> None:
+        self.name = name
+        super().__init__(what, what_to_do=what_to_do)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuilt, (self.name, self.what, self.what_to_do))
+
+
+def _rebuilt(name: str, what: str, what_to_do: str | None) -> CannotTravelError:
+    return CannotTravelError(name, what, what_to_do=what_to_do)
+
+
+def refusal(
+    name: str,
+    value: object,
+    error: BaseException,
+    namespace: Mapping[str, object] | None,
+    *,
+    needed_by: str | None = None,
+) -> CannotTravelError:
+    """The error for an object that could not be pickled.
+
+    Args:
+        name: The name that it travels under.
+        value: The object.
+        error: What the pickler said.
+        namespace: The notebook's namespace.
+        needed_by: The function that reads the name, where the cell does not read it itself.
+    """
+    path, part = culprit(name, value, namespace)
+    kind = type(part)
+    label = "an open file" if isinstance(part, io.IOBase) else f"of type {_kind_name(kind)}"
+    reader = f" (read by {needed_by})" if needed_by else ""
+    advice = "Open the file inside the cell" if isinstance(part, io.IOBase) else _ADVICE.get(kind.__name__)
+    said = "" if advice or isinstance(error, RefusedError) else f": {_first_line(error)}"
+    what = f"{path}{reader} cannot travel, it is {label}{said}"
+    return CannotTravelError(name, what, what_to_do=advice or _DEFAULT_ADVICE)
+
+
+def culprit(name: str, value: object, namespace: Mapping[str, object] | None) -> tuple[str, object]:
+    """The innermost part that cannot be pickled by itself, with the way to it (``conf['db'].lock``)."""
+    path, part = name, value
+    for _ in range(_DEPTH):
+        for step, child in _parts(part):
+            if not _travels(child, namespace):
+                path, part = path + step, child
+                break
+        else:
+            break
+    return path, part
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        steps = ((f"[{_short(key)}]", child) for key, child in list(value.items())[:_CHILDREN])
+        yield from steps
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from ((f"[{index}]", child) for index, child in enumerate(list(value)[:_CHILDREN]))
+    elif isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
+    elif isinstance(value, types.FunctionType):
+        for cell_name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            try:
+                yield f"'s variable {cell_name}", cell.cell_contents
+            except ValueError:  # the cell is empty
+                continue
+        yield from ((f"'s default {index}", child) for index, child in enumerate(value.__defaults__ or ()))
+    if isinstance(getattr(value, "__dict__", None), dict):
+        yield from ((f".{key}", child) for key, child in list(vars(value).items())[:_CHILDREN])
+
+
+def _travels(value: object, namespace: Mapping[str, object] | None) -> bool:
+    try:
+        Writer(io.BytesIO(), None, namespace=namespace).dump(value)
+    # A reducer of any library may raise anything.
+    except Exception:
+        return False
+    return True
+
+
+def _short(key: object) -> str:
+    text = repr(key)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _kind_name(kind: type) -> str:
+    return (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

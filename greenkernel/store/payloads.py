@@ -1,0 +1,234 @@
+"""Objects by name -> one pickle in the blob store and back: what they share they share again on the other side.
+
+The head blob holds one pickle per name (all with one memo), then a byte per out-of-band buffer (1: it was writeable),
+then the numbers of buffers and of names. Large buffers are blobs of their own, hashed and written without a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenkernel.errors import IntegrityError, UserError
+from greenkernel.records import Payload
+from greenkernel.store.arrays import Shared
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.culprit import CannotTravelError, refusal
+from greenkernel.store.hashing import KEY_BYTES, keyed_hash
+from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
+
+__all__ = ["CannotTravelError", "Dumped", "digest", "dump", "load"]
+
+_LARGE = 64 * 1024
+_TRAILER = struct.Struct("<QQ")
+_DIGEST_KEY = b"\0" * KEY_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dumped:
+    """A payload in the store, and what was learnt while writing it.
+
+    Attributes:
+        payload: Where it is.
+        sizes: Pickled bytes per name; what several names share is counted at the first.
+        needed: Names that were added because a function or class among the objects uses them, and which one does.
+        modules: Modules that the objects' classes and functions come from.
+    """
+
+    payload: Payload
+    sizes: dict[str, int]
+    needed: dict[str, str] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One pass over the objects; ``shared`` is known from an earlier pass where arrays share memory."""
+
+    blobs: Blobs
+    namespace: Mapping[str, object] | None
+    references: Mapping[int, str]
+    shared: Shared | None = None
+    head: io.BytesIO = field(default_factory=io.BytesIO)
+    buffers: list[str] = field(default_factory=list)
+    writeable: bytearray = field(default_factory=bytearray)
+    buffer_bytes: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+    writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        kind = ReferringWriter if self.references else Writer
+        self.writer = kind(
+            self.head, self._take, namespace=self.namespace, references=self.references, shared=self.shared
+        )
+
+    def run(self, objects: Mapping[str, object], *, follow: bool) -> None:
+        queue = deque(objects.items())
+        while queue:
+            name, value = queue.popleft()
+            before = self.head.tell() + self.buffer_bytes
+            self._write(name, value)
+            self.sizes[name] = self.head.tell() + self.buffer_bytes - before
+            if follow:
+                queue.extend(self._now_needed(objects))
+
+    def _write(self, name: str, value: object) -> None:
+        try:
+            self.writer.dump((name, value))
+        # A reducer of any library may raise anything; the name is what the user can do something about.
+        except Exception as e:
+            raise refusal(name, value, e, self.namespace, needed_by=self.added.get(name)) from e
+
+    def _now_needed(self, objects: Mapping[str, object]) -> list[tuple[str, object]]:
+        space = self.namespace or {}
+        fresh = {
+            name: by
+            for name, by in self.writer.needed.items()
+            if name in space and name not in objects and name not in self.added
+        }
+        self.added.update(fresh)
+        return [(name, space[name]) for name in fresh]
+
+    def _take(self, buffer: pickle.PickleBuffer) -> bool:
+        """True: keep it in-band."""
+        raw = buffer.raw()
+        if raw.nbytes < _LARGE:
+            return True
+        self.buffers.append(self.blobs.put(raw))
+        self.writeable.append(not raw.readonly)
+        self.buffer_bytes += raw.nbytes
+        return False
+
+    def finish(self) -> Dumped:
+        self.head.write(self.writeable)
+        self.head.write(_TRAILER.pack(len(self.writeable), len(self.sizes)))
+        view = self.head.getbuffer()
+        payload = Payload(head=self.blobs.put(view), buffers=tuple(self.buffers), bytes=view.nbytes + self.buffer_bytes)
+        return Dumped(
+            payload=payload, sizes=self.sizes, needed=self.added, modules=frozenset(self.writer.modules - {""})
+        )
+
+
+def dump(
+    objects: Mapping[str, object],
+    blobs: Blobs,
+    namespace: Mapping[str, object] | None = None,
+    *,
+    follow: bool = False,
+    references: Mapping[int, str] | None = None,
+) -> Dumped:
+    """Write objects into the store.
+
+    Args:
+        objects: What travels, by name.
+        blobs: Where to.
+        namespace: The notebook's namespace: the globals of its functions travel by name.
+        follow: Add what the functions and classes among the objects read from the namespace.
+        references: ``id`` of objects that the reader has already, and their names.
+
+    Raises:
+        CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
+    """
+    attempt = _Attempt(blobs, namespace, references or {})
+    attempt.run(objects, follow=follow)
+    shared = Shared.among(attempt.writer.arrays)
+    if shared.regions:
+        # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
+        second = _Attempt(blobs, namespace, references or {}, shared)
+        second.run(objects, follow=follow)
+        return second.finish()
+    return attempt.finish()
+
+
+def load(
+    payload: Payload,
+    blobs: Blobs,
+    namespace: dict[str, Any],
+    *,
+    refer: Callable[[str], object] = shipped,
+    track: bool = True,
+) -> dict[str, Any]:
+    """Read objects back, verified before anything is unpickled.
+
+    Args:
+        payload: Where they are.
+        blobs: The store.
+        namespace: What the globals of the notebook's functions shall be; it is not filled here.
+        refer: Finds an object that was written as a reference.
+        track: Remember the classes made here for the next payload; not for a mere look at one.
+
+    Raises:
+        IntegrityError: Bytes were cut, changed or come from somebody else.
+        UserError: An object cannot be rebuilt here.
+    """
+    head = blobs.get(payload.head)
+    if head.nbytes < _TRAILER.size:
+        raise IntegrityError("a payload's head is cut")
+    buffers, names = _TRAILER.unpack(head[-_TRAILER.size :])
+    if buffers != len(payload.buffers):
+        raise IntegrityError("a payload does not have the buffers that its head tells of")
+    flags = bytes(head[-_TRAILER.size - buffers : -_TRAILER.size])
+    pickles = io.BytesIO(head[: -_TRAILER.size - buffers])
+    reader = Reader(pickles, _buffers(payload, flags, blobs), namespace, refer, track=track)
+    found: dict[str, Any] = {}
+    last = None
+    for _ in range(names):
+        try:
+            name, value = reader.load()
+        # Unpickling calls the objects' own code, which may raise anything.
+        except Exception as e:
+            place = f"what follows {last}" if last else "the first object"
+            raise UserError(
+                f"{place} cannot be rebuilt here: {type(e).__name__}: {e}",
+                what_to_do="Have the same packages on both sides, or keep it out of the cell",
+            ) from e
+        found[name] = value
+        last = name
+    return found
+
+
+def _buffers(payload: Payload, flags: bytes, blobs: Blobs) -> Iterator[Any]:
+    for address, writeable in zip(payload.buffers, flags, strict=True):
+        view = blobs.get(address)
+        # The store's bytes cannot be written; a copy only where the original could.
+        yield bytearray(view) if writeable else view.toreadonly()
+
+
+class _Hashing:
+    """A file that only remembers what was written into it as a hash."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.blake2b(digest_size=32)
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        return len(data)
+
+
+def digest(value: object, namespace: Mapping[str, object] | None) -> str | None:
+    """A hash of a value's content; None where it cannot be pickled.
+
+    Equal digests within one process mean that nothing in the value has changed.
+    """
+    sink = _Hashing()
+
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < _LARGE:
+            return True
+        sink.write(keyed_hash(_DIGEST_KEY, raw).encode())
+        return False
+
+    try:
+        Writer(sink, take, namespace=namespace, stable=True).dump(value)
+    # A reducer of any library may raise anything.
+    except Exception:
+        return None
+    return sink.hash.hexdigest()

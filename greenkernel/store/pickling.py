@@ -1,0 +1,256 @@
+"""The pickler and unpickler of payloads: cloudpickle, except where a notebook's objects need more.
+
+What the notebook defined (``__main__``) is written by value. Its functions are written without their globals, which
+travel by name: after reading, their globals *are* the namespace that they were read into, here and there.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import cloudpickle
+
+from greenkernel.store.arrays import Shared, is_plain_array
+
+_ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
+_CONTAINERS = (list, dict, set, bytearray)
+_inner: Any = cloudpickle.cloudpickle
+_Cached = type(functools.lru_cache(lambda: None))
+
+
+class RefusedError(Exception):
+    """An object that could be pickled but would not be the same thing elsewhere; ``value`` is the object."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(f"{type(value).__name__} cannot travel")
+        self.value = value
+
+
+class Here:
+    """Stands for the namespace that a payload is read into."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Here, ()
+
+
+def shipped(name: str) -> object:
+    """Stands for the object that once travelled under ``name``; readers put their own in its place."""
+    raise pickle.UnpicklingError(f"{name} is only known to the notebook that sent it")
+
+
+class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
+    """Writes one value after another into one stream, so that what they share is written once.
+
+    Args:
+        file: Where the pickle goes.
+        buffer_callback: As in `pickle.Pickler`.
+        namespace: The notebook's namespace; functions with these globals are written without them.
+        references: ``id`` of objects that the reader has already, and their names.
+        shared: Memory that several arrays share.
+        stable: Leave out what changes without the value changing (for digests).
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        buffer_callback: Callable[[pickle.PickleBuffer], Any] | None,
+        *,
+        namespace: Mapping[str, object] | None,
+        references: Mapping[int, str] | None = None,
+        shared: Shared | None = None,
+        stable: bool = False,
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self._namespace = namespace
+        self._references = references or {}
+        self._shared = shared
+        self._stable = stable
+        self._here = Here()
+        self.arrays: list[Any] = []
+        self.modules: set[str] = set()
+        self.needed: dict[str, str] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called by pickle for everything but atoms and exact containers."""
+        known = self._references.get(id(obj))
+        if known is not None:
+            return shipped, (known,)
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return self._function(obj)
+        if kind is _Cached and self._is_ours(obj.__wrapped__):
+            self._need(obj.__name__, obj, obj.__name__)
+            return _cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)))
+        if is_plain_array(obj):
+            return self._array(obj)
+        if isinstance(obj, type):
+            return self._class(obj)
+        if isinstance(obj, types.ModuleType):
+            self.modules.add(obj.__name__)
+        elif isinstance(obj, io.IOBase):
+            return _stream(obj)
+        elif kind is types.BuiltinFunctionType:
+            self.modules.add(obj.__module__ or "")
+        elif obj is sys.stdout or obj is sys.stderr:
+            return getattr, (sys, "stdout" if obj is sys.stdout else "stderr")
+        return super().reducer_override(obj)
+
+    def _function(self, function: types.FunctionType) -> Any:
+        reduced = super().reducer_override(function)
+        if reduced is NotImplemented:
+            self.modules.add(function.__module__ or "")
+            return reduced
+        make, args, (attributes, slots), *rest = reduced
+        if self._stable:
+            slots["_cloudpickle_submodules"] = []
+        if self._is_ours(function):
+            for name in slots["__globals__"]:
+                self.needed.setdefault(name, function.__qualname__)
+            slots["__globals__"] = {}
+            args = (args[0], self._here, *args[2:])
+        return make, args, (attributes, slots), *rest
+
+    def _class(self, cls: type) -> Any:
+        reduced = super().reducer_override(cls)
+        if reduced is NotImplemented:
+            self.modules.add(cls.__module__)
+        else:
+            self._need(cls.__qualname__, cls, cls.__qualname__)
+        return reduced
+
+    def _array(self, array: Any) -> Any:
+        if self._shared is None:
+            self.arrays.append(array)
+            return NotImplemented
+        return self._shared.reduced(array) or NotImplemented
+
+    def _is_ours(self, function: Any) -> bool:
+        return self._namespace is not None and getattr(function, "__globals__", None) is self._namespace
+
+    def _need(self, name: str, value: object, by: str) -> None:
+        if self._namespace is not None and self._namespace.get(name) is value:
+            self.needed.setdefault(name, by)
+
+
+class ReferringWriter(Writer):
+    """Refers to exact lists, dicts and sets too, which pickle never asks a reducer about. Slower per object."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        """The name of an object that the reader has already."""
+        return self._references.get(id(obj)) if type(obj) in _CONTAINERS else None
+
+
+class Reader(pickle.Unpickler):
+    """Reads what `Writer` wrote.
+
+    Args:
+        file: The pickle.
+        buffers: As in `pickle.Unpickler`.
+        namespace: What the globals of the notebook's functions shall be.
+        refer: Finds the object that once travelled under a name.
+        track: Remember new classes, so that the next reader finds these and makes no others.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        buffers: Iterable[Any],
+        namespace: dict[str, Any],
+        refer: Callable[[str], object] = shipped,
+        *,
+        track: bool = True,
+    ) -> None:
+        super().__init__(file, buffers=buffers)
+        self._namespace = namespace
+        self._refer = refer
+        self._track = track
+        self._known_classes: set[type] = set()
+        inner = _inner.__name__
+        self._own: dict[tuple[str, str], Any] = {
+            (inner, "_make_function"): self._make_function,
+            (inner, "_function_setstate"): _set_function_state,
+            (inner, "_make_skeleton_class"): self._make_class,
+            (inner, "_make_skeleton_enum"): self._make_enum,
+            (inner, "_class_setstate"): self._set_class_state,
+            (__name__, "shipped"): refer,
+        }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A global of the pickle; some are replaced by what belongs to this reader."""
+        own = self._own.get((module, name))
+        return super().find_class(module, name) if own is None else own
+
+    def persistent_load(self, pid: Any) -> object:
+        """An object that the writer knew this side has."""
+        return self._refer(pid)
+
+    def _make_function(self, code: Any, base: Any, name: Any, defaults: Any, closure: Any) -> types.FunctionType:
+        if isinstance(base, Here) or base.get("__name__") == "__main__":
+            base = self._namespace
+        base.setdefault("__builtins__", __builtins__)
+        return types.FunctionType(code, base, name, defaults, closure)
+
+    def _make_class(self, kind: Any, name: Any, bases: Any, given: Any, tracker: Any, extra: Any) -> type:
+        made = _inner._make_skeleton_class
+        return self._class(tracker, lambda known: made(kind, name, bases, given, known, extra))
+
+    def _make_enum(
+        self, bases: Any, name: Any, qualname: Any, members: Any, module: Any, tracker: Any, extra: Any
+    ) -> type:
+        made = _inner._make_skeleton_enum
+        return self._class(tracker, lambda known: made(bases, name, qualname, members, module, known, extra))
+
+    def _class(self, tracker: Any, make: Callable[[Any], type]) -> type:
+        """The class that this process has under a tracker's id, else a new one.
+
+        A known one keeps its attributes: its methods belong to the namespace that they were made in.
+        """
+        known = _inner._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker)
+        if known is not None:
+            self._known_classes.add(known)
+            return cast("type", known)
+        return make(tracker if self._track else None)
+
+    def _set_class_state(self, cls: type, state: Any) -> Any:
+        return cls if cls in self._known_classes else _inner._class_setstate(cls, state)
+
+
+def is_atom(value: object) -> bool:
+    """True where identity does not matter and nothing inside can change."""
+    return type(value) in _ATOMS
+
+
+def _set_function_state(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """As cloudpickle does it, except that globals which are there already win over those that came along."""
+    attributes, slots = state
+    function.__dict__.update(attributes)
+    for name, value in slots.pop("__globals__").items():
+        function.__globals__.setdefault(name, value)
+    slots.pop("_cloudpickle_submodules", None)
+    for mine, theirs in zip(function.__closure__ or (), slots.pop("__closure__") or (), strict=True):
+        try:
+            mine.cell_contents = theirs.cell_contents
+        except ValueError:  # the cell is empty
+            continue
+    for name, value in slots.items():
+        setattr(function, name, value)
+
+
+def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:
+    wrapper = functools.lru_cache(**parameters)(function)
+    vars(wrapper).update(attributes)
+    return wrapper
+
+
+def _stream(stream: Any) -> Any:
+    if stream is sys.stdout or stream is sys.stderr:
+        return getattr, (sys, "stdout" if stream is sys.stdout else "stderr")
+    if isinstance(stream, io.BytesIO | io.StringIO):
+        return NotImplemented
+    raise RefusedError(stream)

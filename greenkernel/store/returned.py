@@ -1,0 +1,85 @@
+"""How a result's payload is laid out: names, the last expression's value, and updates of what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from greenkernel.records import Frame
+
+VALUE = "value"
+ORIGIN = "origin"
+_NAME = "name "
+_UPDATE = "update "
+
+
+def name_key(name: str) -> str:
+    """The payload's key of a name that the cell bound."""
+    return _NAME + name
+
+
+def update_key(name: str) -> str:
+    """The payload's key of the update of the object that was sent under a name."""
+    return _UPDATE + name
+
+
+def names_in(found: dict[str, Any]) -> dict[str, Any]:
+    """Bound names -> values."""
+    return {key.removeprefix(_NAME): value for key, value in found.items() if key.startswith(_NAME)}
+
+
+def updates_in(found: dict[str, Any]) -> dict[str, Any]:
+    """Names of sent objects -> their updates."""
+    return {key.removeprefix(_UPDATE): value for key, value in found.items() if key.startswith(_UPDATE)}
+
+
+def plain_name(key: str) -> str:
+    """What to call an entry of the payload in a message."""
+    return "the value of the last expression" if key == VALUE else key.removeprefix(_NAME).removeprefix(_UPDATE)
+
+
+class ModuleName:
+    """A module that the cell imported: looked up by name when it is bound."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Shown:
+    """Stands for a value that cannot travel: looks as it did where it was made.
+
+    Args:
+        data: Its MIME bundle.
+        metadata: The bundle's metadata.
+        why: Why the value itself is not here.
+    """
+
+    def __init__(self, data: dict[str, Any], metadata: dict[str, Any], why: str) -> None:
+        self.data = data
+        self.metadata = metadata
+        self.why = why
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.data, self.metadata
+
+    def __repr__(self) -> str:
+        return str(self.data.get("text/plain", self.why))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One exception of a chain, as a payload's entry ``chain`` holds them; the first is the one that was raised.
+
+    Attributes:
+        error: The exception itself, without traceback and chain.
+        frames: Its lines, outermost first.
+        cause: Index of its ``__cause__`` in the chain.
+        context: Index of its ``__context__``.
+        suppressed: Its ``__suppress_context__``.
+    """
+
+    error: BaseException
+    frames: tuple[Frame, ...]
+    cause: int | None
+    context: int | None
+    suppressed: bool

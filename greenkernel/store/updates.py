@@ -1,0 +1,185 @@
+"""What an object that stays the same object has become: taken where it changed, put into its twin at home.
+
+``clf.fit(X, y)`` binds no name. The fitted state travels as an update, and the notebook's own ``clf`` takes it in, so
+that every name, list and object there that holds it sees the change.
+"""
+
+from __future__ import annotations
+
+import collections
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
+
+
+class _Plain:
+    """What an instance without anything from C looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """New content for one object; ``attributes`` is None where it has no ``__dict__``."""
+
+    kind: str
+    content: Any = None
+    attributes: dict[str, Any] | None = None
+
+
+def update_of(value: Any) -> Update | None:
+    """The content of an object; None where its type cannot take in another one's content."""
+    for kind, fits, take, _ in _KINDS:
+        if fits(value):
+            attributes = vars(value) if kind not in ("class", "function") and hasattr(value, "__dict__") else None
+            return Update(kind, take(value), None if attributes is None else dict(attributes))
+    return None
+
+
+def shape_of(value: Any) -> object:
+    """What must be the same before and after for an update to fit."""
+    return (type(value), value.shape, value.dtype) if _is_array(value) else type(value)
+
+
+def apply(update: Update, target: Any) -> bool:
+    """Put the content into ``target``; False where it does not fit, and nothing has changed then."""
+    for kind, fits, _, put in _KINDS:
+        if kind == update.kind and fits(target):
+            if not put(target, update.content):
+                return False
+            if update.attributes is not None:
+                _set_attributes(target, update.attributes)
+            return True
+    return False
+
+
+def _set_attributes(target: Any, attributes: dict[str, Any]) -> None:
+    mine = vars(target)
+    for name in [name for name in mine if name not in attributes]:
+        del mine[name]
+    mine.update(attributes)
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _put_array(target: Any, content: Any) -> bool:
+    if target.shape != content.shape or target.dtype != content.dtype:
+        return False
+    if not target.flags.writeable:
+        return bool((target.view("u1") == content.view("u1")).all()) if target.flags.c_contiguous else False
+    target[...] = content
+    return True
+
+
+def _is_generator(value: Any) -> bool:
+    random = sys.modules.get("numpy.random")
+    return random is not None and isinstance(value, random.Generator)
+
+
+def _put_generator(target: Any, content: Any) -> bool:
+    if target.bit_generator.state["bit_generator"] != content["bit_generator"]:
+        return False
+    target.bit_generator.state = content
+    return True
+
+
+def _take_class(value: type) -> dict[str, Any]:
+    return {
+        name: attribute
+        for name, attribute in vars(value).items()
+        if (not name.startswith("__") or callable(attribute) or name in _DUNDERS_KEPT)
+        and not isinstance(attribute, types.GetSetDescriptorType | types.MemberDescriptorType)
+        and name != "_abc_impl"
+    }
+
+
+def _put_class(target: type, content: dict[str, Any]) -> bool:
+    for name in set(_take_class(target)) - set(content):
+        delattr(target, name)
+    for name, attribute in content.items():
+        if vars(target).get(name) is not attribute:
+            setattr(target, name, attribute)
+    return True
+
+
+def _take_function(value: types.FunctionType) -> dict[str, Any]:
+    cells = {}
+    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+        try:
+            cells[name] = cell.cell_contents
+        except ValueError:  # the cell is empty
+            continue
+    return {
+        "dict": dict(vars(value)),
+        "defaults": value.__defaults__,
+        "kwdefaults": value.__kwdefaults__,
+        "cells": cells,
+    }
+
+
+def _put_function(target: types.FunctionType, content: dict[str, Any]) -> bool:
+    _set_attributes(target, content["dict"])
+    target.__defaults__ = content["defaults"]
+    target.__kwdefaults__ = content["kwdefaults"]
+    for name, cell in zip(target.__code__.co_freevars, target.__closure__ or (), strict=True):
+        if name in content["cells"]:
+            cell.cell_contents = content["cells"][name]
+    return True
+
+
+def _has_only_a_dict(value: Any) -> bool:
+    kind = type(value)
+    plain = kind.__basicsize__ == _Plain.__basicsize__ and kind.__itemsize__ == 0
+    return plain and hasattr(value, "__dict__") and not isinstance(value, type)
+
+
+def _state(value: Any) -> Any:
+    reduced = value.__reduce_ex__(5)
+    return reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
+
+
+def _has_state(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic | numpy.dtype):
+        return False
+    return callable(getattr(type(value), "__setstate__", None)) and _state(value) is not None
+
+
+def _refill(add: str) -> Callable[[Any, Any], bool]:
+    def put(target: Any, content: Any) -> bool:
+        target.clear()
+        getattr(target, add)(content)
+        return True
+
+    return put
+
+
+def _put_state(target: Any, content: Any) -> bool:
+    target.__setstate__(content)
+    return True
+
+
+def _has_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+# kind, whether it fits, its content, and how another one's content is put in; the first that fits is taken.
+_Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, Any], bool]]
+_KINDS: tuple[_Kind, ...] = (
+    ("array", _is_array, lambda a: a.view(), _put_array),
+    ("list", lambda v: isinstance(v, list), list, _refill("extend")),
+    ("dict", _has_dict, dict, _refill("update")),
+    ("set", lambda v: isinstance(v, set), set, _refill("update")),
+    ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
+    ("bytearray", lambda v: isinstance(v, bytearray), bytes, _refill("extend")),
+    ("generator", _is_generator, lambda g: g.bit_generator.state, _put_generator),
+    ("class", lambda v: isinstance(v, type), _take_class, _put_class),
+    ("function", lambda v: type(v) is types.FunctionType, _take_function, _put_function),
+    ("plain", _has_only_a_dict, lambda _: None, lambda _target, _content: True),
+    ("state", _has_state, _state, _put_state),
+)

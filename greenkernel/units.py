@@ -1,83 +1,158 @@
-"""Durations, bytes and amounts: how people write them, and how they are shown."""
+"""Durations, sizes, energy, grams and money: read from options, written into tables and sentences."""
 
 from __future__ import annotations
 
 import math
 import re
+from typing import Final
 
 from greenkernel.errors import UserError
 
-_DURATIONS_S = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_BYTES = {
-    **{unit: 1024**power for power, unit in enumerate(("b", "kib", "mib", "gib", "tib"))},
-    **{unit: 1024**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
-    **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
+_SECONDS: Final = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION_WORDS: Final = {
+    **dict.fromkeys(("d", "day", "days"), "d"),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), "h"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    "ms": "ms",
 }
+_BYTES: Final[dict[str, int]] = {
+    "": 1,
+    **{word: 1000**power for power, word in enumerate(("k", "m", "g", "t"), start=1)},
+    **{f"{word}b": 1000**power for power, word in enumerate(("k", "m", "g", "t"), start=1)},
+    **{f"{word}i": 1024**power for power, word in enumerate(("k", "m", "g", "t"), start=1)},
+    **{f"{word}ib": 1024**power for power, word in enumerate(("k", "m", "g", "t"), start=1)},
+    "b": 1,
+}
+_SCALED: Final = {"g": (("t", 1e6), ("kg", 1e3), ("g", 1.0), ("mg", 1e-3)), "Wh": (("MWh", 1e6), ("kWh", 1e3))}
+_SMALL_WH: Final = (("Wh", 1.0), ("mWh", 1e-3))
 
 
 def parse_duration_s(text: str) -> float:
-    """``3h``, ``90min``, ``1h30m``, ``5 h 12`` or plain seconds -> seconds.
+    """Seconds of a duration such as ``3h``, ``+90min``, ``1.5 h``, ``5 h 12`` or ``1 min 30 s``.
+
+    A number without a unit may only follow a unit and then counts the next smaller one (``5 h 12``).
 
     Raises:
-        UserError: It cannot be read, or is not positive.
+        UserError: It cannot be read.
     """
-    plain = text.strip().lower().replace(" ", "")
-    hours = re.fullmatch(r"(\d+)h(\d{1,2})", plain)
-    if hours:
-        return int(hours[1]) * 3600.0 + int(hours[2]) * 60.0
-    parts = re.findall(r"(\d+(?:\.\d+)?)([a-z]*)", plain)
-    whole = "".join(number + unit for number, unit in parts)
-    if not parts or whole != plain or any(unit not in _DURATIONS_S for _, unit in parts if unit):
-        raise UserError(f"{text!r} is no duration", what_to_do="Write it like 90min, 3h or 1h30m")
-    seconds = sum(float(number) * _DURATIONS_S[unit or "s"] for number, unit in parts)
-    if seconds <= 0:
-        raise UserError(f"{text!r} is no duration", what_to_do="It must be longer than nothing")
-    return seconds
+    rest = text.strip().removeprefix("+").lstrip()
+    pieces = re.findall(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", rest)
+    if not pieces or "".join(re.split(r"\s+", rest)) != "".join(number + unit for number, unit in pieces):
+        raise _no_duration(text)
+    total, last = 0.0, ""
+    for number, word in pieces:
+        unit = _DURATION_WORDS.get(word.lower()) if word else {"d": "h", "h": "min", "min": "s"}.get(last)
+        if unit is None or (last and _SECONDS[unit] >= _SECONDS[last]):
+            raise _no_duration(text)
+        total += float(number) * _SECONDS[unit]
+        last = unit
+    return total
 
 
 def parse_bytes(text: str) -> int:
-    """``4GiB``, ``4G`` (both binary), ``4GB`` (decimal) or plain bytes -> bytes.
+    """Bytes of a size such as ``4GiB`` or ``512Mi`` (powers of 1024), ``4G`` or ``4 GB`` (powers of 1000), ``1048576``.
 
     Raises:
-        UserError: It cannot be read, or is not positive.
+        UserError: It cannot be read.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-z]*)", text.strip().lower().replace(" ", ""))
-    if not match or match[2] not in _BYTES or float(match[1]) <= 0:
-        raise UserError(f"{text!r} is no size", what_to_do="Write it like 512MiB or 4GiB")
-    return int(float(match[1]) * _BYTES[match[2]])
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    factor = _BYTES.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise UserError(f"{text!r} is no size", what_to_do="Write a number with its unit, such as 4GiB or 512MiB")
+    return round(float(match[1]) * factor)
 
 
 def format_duration(duration_s: float) -> str:
-    """``0.3 s``, ``42 s``, ``5 min 12 s``, ``5 h 12 min``, ``2 d 3 h``: two steps at most."""
-    if duration_s < 0:
-        return f"-{format_duration(-duration_s)}"
-    if duration_s < 9.95:
-        return f"{duration_s:.1f} s"
-    whole = round(duration_s)
-    for big, small, name, part in ((86400, 3600, "d", "h"), (3600, 60, "h", "min"), (60, 1, "min", "s")):
-        if whole >= big:
-            more = whole % big // small
-            return f"{whole // big} {name} {more} {part}" if more else f"{whole // big} {name}"
-    return f"{whole} s"
+    """A duration with two units at most: ``0.4 s``, ``42 s``, ``1 min 30 s``, ``5 h 12``, ``3 d 4 h``."""
+    if not math.isfinite(duration_s):
+        return "for ever" if duration_s > 0 else str(duration_s)
+    sign, seconds = ("-" if duration_s < 0 else ""), abs(duration_s)
+    if seconds < 9.95:
+        return f"{sign}{seconds:.1f}".removesuffix(".0") + " s"
+    if seconds < 59.5:
+        return f"{sign}{seconds:.0f} s"
+    if seconds < 599.5:
+        return sign + _two(round(seconds), 60, " min", " s")
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{sign}{minutes} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{sign}{hours} h" + (f" {rest:02d}" if rest else "")
+    return sign + _two(round(minutes / 60), 24, " d", " h")
 
 
-def format_bytes(number: float) -> str:
-    """Binary units with three digits at most."""
-    value, units = float(number), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while abs(value) >= 1024 and len(units) > 1:
-        value, units = value / 1024, units[1:]
-    return f"{value:.0f} {units[0]}" if value >= 10 or units[0] == "B" else f"{value:.1f} {units[0]}"
+def format_bytes(size_bytes: float) -> str:
+    """A size in powers of 1024: ``812 B``, ``1.5 MiB``, ``40 GiB``."""
+    value, unit = float(size_bytes), "B"
+    for bigger in ("KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1023.5:
+            break
+        value, unit = value / 1024, bigger
+    if unit == "B":
+        return f"{value:.0f} B"
+    return f"{value:.{0 if abs(value) >= 9.95 else 1}f}".removesuffix(".0") + f" {unit}"
+
+
+def format_amount(value: float, unit: str) -> str:
+    """A number with three significant digits and a fitting prefix.
+
+    Args:
+        value: In ``unit``.
+        unit: ``g`` and ``Wh``, alone or as the first word (``g CO2e``), get prefixes; others, such as ``EUR``, do not.
+    """
+    return format_interval(value, value, value, unit)
 
 
 def format_interval(low: float, mid: float, high: float, unit: str) -> str:
-    """``4.1 g (2.9-6.0)``: two or three significant digits, the same number of decimals for all three."""
-    digits = _decimals(max(abs(low), abs(mid), abs(high)))
-    if low == mid == high:
-        return f"{mid:.{digits}f} {unit}".rstrip()
-    return f"{mid:.{digits}f} {unit} ({low:.{digits}f}-{high:.{digits}f})"
+    """An estimate with its ends: ``41 g (36-48)``; three digits where it is narrow, two where it is wide.
+
+    Args:
+        low: The lower end, in ``unit``.
+        mid: The best estimate.
+        high: The upper end.
+        unit: As for `format_amount`.
+    """
+    name, factor = _prefix(max(abs(mid), abs(high) / 10), unit)
+    low, mid, high = low / factor, mid / factor, high / factor
+    digits = 2 if high - low > 0.1 * abs(mid) else 3
+    decimals = _decimals(mid if mid else high, digits)
+    shown = f"{_plain(mid, decimals)} {name}".rstrip()
+    if low == high:
+        return shown
+    joint = "-" if low >= 0 else " to "
+    return f"{shown} ({_plain(low, decimals)}{joint}{_plain(high, decimals)})"
 
 
-def _decimals(size: float) -> int:
-    if size == 0 or not math.isfinite(size):
+def _prefix(size: float, unit: str) -> tuple[str, float]:
+    word, space, rest = unit.partition(" ")
+    steps = _SCALED.get(word, ())
+    if word == "Wh":
+        steps += _SMALL_WH
+    for name, factor in steps:
+        if size >= 0.9995 * factor:
+            return name + space + rest, factor
+    name, factor = steps[-1] if steps and size > 0 else (word, 1.0)
+    return name + space + rest, factor
+
+
+def _decimals(value: float, digits: int) -> int:
+    if value == 0:
         return 0
-    return min(6, max(0, 1 - math.floor(math.log10(size))))
+    rounded = abs(float(f"{value:.{digits - 1}e}"))
+    return min(9, max(0, digits - 1 - math.floor(math.log10(rounded))))
+
+
+def _plain(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _two(small_units: int, ratio: int, big_name: str, small_name: str) -> str:
+    big, small = divmod(small_units, ratio)
+    return f"{big}{big_name}" + (f" {small}{small_name}" if small else "")
+
+
+def _no_duration(text: str) -> UserError:
+    return UserError(f"{text!r} is no duration", what_to_do="Write it with units, such as 3h, 90min or 1 h 30")

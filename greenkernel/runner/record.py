@@ -12,6 +12,7 @@ drains ends the process when ``drain`` has returned.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -43,7 +44,8 @@ class RecordingScope:
 
     Args:
         spool: Existing folder in which finished tasks appear as ``*.rec``, each as a whole.
-        believed: Folder with the records of earlier stays; only files sealed with ``key`` are used.
+        believed: Folder with the records of earlier stays when the scope is entered; only those sealed with ``key``
+            are used.
         key: 32 bytes that seal records and name them.
         cores: Tasks that really run at a time.
         logical_cores: What ``n_jobs=-1`` means to the cell, the same on each site of a run.
@@ -62,6 +64,7 @@ class RecordingScope:
         self._width = Width(cores=cores, logical_cores=logical_cores)
         self._ledger = Ledger()
         self._section = ""
+        self._believed: frozenset[str] = frozenset()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
@@ -71,6 +74,8 @@ class RecordingScope:
             raise RuntimeError("only one RecordingScope can be open in a process")
         self._control.mkdir(mode=0o700)
         (self._spool / ASIDE).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._believed = frozenset(path.name for path in Path(self._folders.believed).iterdir())
         LEDGERS[self._folders.scope] = self._ledger
         self._install()
         return self
@@ -167,12 +172,15 @@ class RecordingScope:
                 digest, watched = None, []
             if names is None:
                 names = self._names(place, digest or name_of(unwrapped(function)[0]))
+            name = None if digest is None else names(index, digest)
             task = RecordedTask(
                 function=function,
-                name=None if digest is None else names(index, digest),
+                name=name,
+                believed=name in self._believed,
                 place=place,
                 folders=self._folders,
                 hasher=hasher if place is not Place.PROCESS else None,
+                thorough=count & index == 0,
                 watched=watched,
             )
             yield task, args, kwargs

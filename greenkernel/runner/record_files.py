@@ -53,7 +53,7 @@ class Record:
     cpu_s: float
 
 
-def encode(record: Record, held: Sequence[Any], function: str) -> tuple[bytes, bytes]:
+def encode(record: Record, held: Sequence[Any], function: str) -> tuple[bytes, memoryview]:
     """A record as header and body; references to the task's own arguments (``held``) stay references.
 
     Raises:
@@ -62,7 +62,7 @@ def encode(record: Record, held: Sequence[Any], function: str) -> tuple[bytes, b
     header = {"function": function[:200], "cpu_s": round(record.cpu_s, 6), "dice_before": record.dice_before}
     buffer = io.BytesIO()
     _ResultPickler(buffer, held).dump((record.result, dict(record.changed), record.dice))
-    return json.dumps(header).encode() + b"\n", buffer.getvalue()
+    return json.dumps(header).encode() + b"\n", buffer.getbuffer()
 
 
 def decode(body: memoryview, held: Sequence[Any]) -> Record:
@@ -90,7 +90,7 @@ def read_body(folder: str, name: str, key: bytes) -> memoryview | None:
     return unseal(key, name, data)
 
 
-def write_record(spool: str, name: str, key: bytes, header: bytes, body: bytes) -> None:
+def write_record(spool: str, name: str, key: bytes, header: bytes, body: memoryview) -> None:
     """Seal a record and make it appear in ``spool`` as a whole.
 
     Raises:

@@ -44,6 +44,9 @@ class CallHasher:
 
     Args:
         key: 32 bytes; digests made with another key are different.
+
+    Attributes:
+        writes_arrays: True once a task of this call was seen to write into a big array that it was given.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -53,6 +56,7 @@ class CallHasher:
         self._functions: dict[int, tuple[FunctionType, str]] = {}
         self._depth: list[int] = []
         self._read: dict[int, Any] = {}
+        self.writes_arrays = False
 
     def digest(self, *values: Any) -> str:
         """64 hexadecimal digits of the values.
@@ -86,6 +90,18 @@ class CallHasher:
         about = (type(plain).__name__, name_of(plain), version_of(plain), len(args), list(_that_count(plain, kwargs)))
         digest = self.digest(*about, code if isinstance(code, FunctionType | type) else None, context, parts)
         return TaskDigest(digest=digest, given=given)
+
+    def array_written(self, value: Any, digest: str) -> bool:
+        """True where a big array is not what it was, every byte compared; from then on the call is one that writes."""
+        with self._lock:
+            if self._arrays.pop(id(value), None) is not None and self.digest(value) != digest:
+                self.writes_arrays = True
+        return self.writes_arrays
+
+    def same_array(self, value: Any) -> bool:
+        """True for a big array that has been hashed before and looks as it did then; far cheaper than its digest."""
+        known = self._arrays.get(id(value))
+        return known is not None and known[0]() is value and known[1] == _sample(value)
 
     def data_read(self) -> list[tuple[Any, str]]:
         """What the notebook's functions met so far read elsewhere (globals, closures), with its digest now."""
@@ -151,14 +167,12 @@ class CallHasher:
     def _array(self, numpy: Any, array: Any) -> tuple[object, ...]:
         kind = numpy.ndarray if type(array) is numpy.memmap else type(array)
         about = ("array", kind.__module__, kind.__qualname__, str(array.dtype.descr), array.shape)
-        sample = _sample(array)
-        known = self._arrays.get(id(array))
-        if known is not None and known[0]() is array and known[1] == sample:
-            return *about, known[2]
+        if self.same_array(array):
+            return *about, self._arrays[id(array)][2]
         digest = self._array_content(numpy, array)
         if array.nbytes >= _SMALL_BYTES:
             forget = partial(_forget, weakref.ref(self), id(array))
-            self._arrays[id(array)] = (weakref.ref(array, forget), sample, digest)
+            self._arrays[id(array)] = (weakref.ref(array, forget), _sample(array), digest)
         return *about, digest
 
     def _array_content(self, numpy: Any, array: Any) -> str:

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ _PLATFORMS = (
 _AT_ONCE = 8
 _PIP_S = 600
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+# What the runner imports, besides the standard library.
+_RUNNER_NEEDS = ("blake3", "cloudpickle", "ipython", "joblib", "matplotlib-inline", "msgspec", "obstore")
 _NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==([^\s]+)")
 
 
@@ -45,10 +48,28 @@ class BundleRef:
         return json.dumps({"url": self.url, "sha256": self.sha256})
 
 
+def runner_packages() -> list[Package]:
+    """What the runner needs, with all that this needs in turn, as installed here."""
+    found: dict[str, Package] = {}
+    waiting = list(_RUNNER_NEEDS)
+    while waiting:
+        name = waiting.pop()
+        if normal(name) in found:
+            continue
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # needed on other systems or Pythons only
+        found[normal(name)] = Package(name=normal(name), version=distribution.version)
+        needs = [need for need in distribution.requires or () if "extra ==" not in need]
+        waiting += [re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0] for need in needs]
+    return [found[name] for name in sorted(found)]
+
+
 def build_bundle(
     objects: ObjectStore,
     packages: Sequence[Package],
-    runner_packages: Sequence[Package],
+    runner: Sequence[Package],
     cache: Path,
     *,
     python: str,
@@ -59,7 +80,7 @@ def build_bundle(
     Args:
         objects: The store, one that gives out URLs.
         packages: What the cell needs, pinned.
-        runner_packages: What the runner needs, with all their dependencies, pinned; the cell's pins go before these.
+        runner: What the runner needs (`runner_packages`); the cell's pins go before these.
         cache: Folder for wheels, by name and version.
         python: The notebook's Python, such as ``3.11``.
         valid_s: How long the URLs can be read.
@@ -69,7 +90,7 @@ def build_bundle(
         TemporaryError: The package index or the store did not answer.
         PermanentError: The store gives no URLs.
     """
-    wanted = {normal(package.name): package for package in (*runner_packages, *packages)}
+    wanted = {normal(package.name): package for package in (*runner, *packages)}
     wheels = collect_wheels(list(wanted.values()), cache, python=python)
     source = zip_package(Path(greenkernel.__file__).parent)
     files = [("source", Package(name="greenkernel", version="source"), source)]

@@ -32,7 +32,7 @@ from greenkernel.osfacts import (
 from greenkernel.records import JobSpec, JobStatus, Offer
 from greenkernel.sites import jobfolder
 from greenkernel.sites.localjobs import cores_in_use, end_processes, folders, guard_was_killed, status_of
-from greenkernel.sites.words import size
+from greenkernel.units import format_bytes
 
 _WATCH_S = 0.05
 _LIVENESS_EVERY = 10
@@ -96,7 +96,7 @@ class EmbeddedSite:
             memory_free_bytes=None if free is None else min(free, self._memory_bytes),
             speed=self._speed,
             why_not=problem,
-            detail=f"processes of this machine, at most {size(self._memory_bytes)} each",
+            detail=f"processes of this machine, at most {format_bytes(self._memory_bytes)} each",
         )
 
     def submit(self, job: JobSpec) -> None:
@@ -173,7 +173,7 @@ class EmbeddedSite:
         if job.cores > self._cores:
             raise PermanentError(f"{self._name} has {self._cores} cores, the job wants {job.cores}")
         if job.memory_bytes > self._memory_bytes:
-            most, wanted = size(self._memory_bytes), size(job.memory_bytes)
+            most, wanted = format_bytes(self._memory_bytes), format_bytes(job.memory_bytes)
             raise PermanentError(f"{self._name} gives a job at most {most} of memory, this one wants {wanted}")
 
     def _make(self, folder: Path, job: JobSpec) -> None:

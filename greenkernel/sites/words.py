@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 
-_MIB = 1 << 20
+from greenkernel.units import format_bytes
 
 
 def out_of_memory(limit_bytes: int, used_bytes: int | None = None) -> str:
     """A job that was killed because it wanted more memory than it was given."""
-    used = f"used {size(used_bytes)} of {size(limit_bytes)}" if used_bytes is not None else f"limit {size(limit_bytes)}"
+    limit = format_bytes(limit_bytes)
+    used = f"limit {limit}" if used_bytes is None else f"used {format_bytes(used_bytes)} of {limit}"
     return f"out of memory: {used}"
 
 
@@ -26,10 +27,3 @@ def said_last(output: str) -> str:
     """The last line of a job's output behind a colon, or nothing; at most 300 characters."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return f": {lines[-1][-300:]}" if lines else ""
-
-
-def size(number: int) -> str:
-    """Bytes as people say them, in binary units."""
-    if number < 1024 * _MIB:
-        return f"{number / _MIB:.0f} MiB"
-    return f"{number / 1024 / _MIB:.1f} GiB"

@@ -105,9 +105,9 @@ def has_ended(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
-def is_running(pod: Object) -> bool:
-    """True while the pod's container runs."""
-    return "running" in _container(pod).get("state", {})
+def has_begun(pod: Object) -> bool:
+    """True once the pod's container has run, also when it has ended since."""
+    return not {"running", "terminated"}.isdisjoint(_container(pod).get("state", {}))
 
 
 def _exit_words(code: int | None, message: str) -> str:

@@ -21,7 +21,7 @@ from greenkernel.sites.kubernetes.cache import Follower, JobCache, JobSource
 from greenkernel.sites.kubernetes.client import Cluster, NotAllowedError
 from greenkernel.sites.kubernetes.room import Room, room
 from greenkernel.sites.kubernetes.status import finished, state, status_of, wants_details
-from greenkernel.sites.words import size
+from greenkernel.units import format_bytes
 
 Object = Mapping[str, Any]
 
@@ -152,7 +152,7 @@ class KubernetesSite:
         if job.cores > self._cores_max():
             raise PermanentError(f"{self._name} gives a job at most {self._cores_max()} cores, this wants {job.cores}")
         if self._memory_bytes is not None and job.memory_bytes > self._memory_bytes:
-            most, wanted = size(self._memory_bytes), size(job.memory_bytes)
+            most, wanted = format_bytes(self._memory_bytes), format_bytes(job.memory_bytes)
             raise PermanentError(f"{self._name} gives a job at most {most} of memory, this one wants {wanted}")
 
     def _make_job(self, job: JobSpec) -> dict[str, Any]:

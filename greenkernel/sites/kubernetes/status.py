@@ -8,7 +8,7 @@ from typing import Any
 
 from greenkernel.records import JobPhase, JobStatus
 from greenkernel.sites.kubernetes import manifests
-from greenkernel.sites.kubernetes.pending import Ending, ending, has_ended, is_running, why_pending
+from greenkernel.sites.kubernetes.pending import Ending, ending, has_begun, has_ended, why_pending
 
 Object = Mapping[str, Any]
 
@@ -47,7 +47,7 @@ def status_of(job: Object, pods: Sequence[Object], events: Sequence[Object] = ()
         events: The Job's events, oldest first; needed only while it has no pod.
     """
     alive = [pod for pod in pods if not has_ended(pod)]
-    if finished(job) and not alive:
+    if not alive and (finished(job) or (pods and state(job) == manifests.STARTED)):
         return _ended(job, pods)
     if state(job) == manifests.DRAINED:
         return _leaving(job, pods, alive)
@@ -56,7 +56,7 @@ def status_of(job: Object, pods: Sequence[Object], events: Sequence[Object] = ()
             return _status(job, JobPhase.PARTIAL, detail="not wholly handed over yet")
         if not alive and not _active(job):  # somebody else suspended it: that is a drain as well
             return _status(job, JobPhase.ENDED, detail="drained: suspended by somebody else")
-    if _ready(job) or any(is_running(pod) for pod in alive):
+    if _ready(job) or any(has_begun(pod) for pod in alive):
         return _status(job, JobPhase.RUNNING)
     return _status(job, JobPhase.PENDING, detail=why_pending(alive[0] if alive else None, events))
 

@@ -174,7 +174,7 @@ def _desk(given: argparse.Namespace) -> Any:
     from greenkernel.commands import Desk
     from greenkernel.follow import Terminal
 
-    return Desk(home=_home(given), voice=Terminal(), out=print, bind=lambda run: None)
+    return Desk(home=_home(given), voice=Terminal(), out=print, take=lambda run: None)
 
 
 def _home(given: argparse.Namespace) -> Any:

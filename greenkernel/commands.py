@@ -16,7 +16,7 @@ from greenkernel.follow import Voice, follow
 from greenkernel.home import Home
 from greenkernel.options import Parser
 from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
-from greenkernel.records import plain
+from greenkernel.records import RunState, plain
 from greenkernel.session import Run, attach, runs, sites
 
 KEPT_DAYS = 7
@@ -24,12 +24,13 @@ KEPT_DAYS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a command works with: the home, where words go, and where names that come back are bound."""
+    """What a command works with: the home, where words go, and what becomes of names that come back."""
 
     home: Home
     voice: Voice
     out: Callable[[str], None]
-    bind: Callable[[Run], None]
+    take: Callable[[Run], Any]
+    namespace: dict[str, Any] | None = None
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,7 @@ def runs_command(given: argparse.Namespace, desk: Desk) -> None:
     elif what == "resume":
         raise NotBuiltYetError("resuming a failed run is not built yet", what_to_do="Submit the cell again")
     else:
-        run = attach(given.run, home=desk.home)
+        run = attach(given.run, namespace=desk.namespace, home=desk.home)
         _ONE_RUN[what](run, given, desk)
 
 
@@ -147,7 +148,8 @@ def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
 
 def _attach(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
     follow(run, desk.voice, zone=desk.home.settings.timezone)
-    desk.bind(run)
+    if run.state in (RunState.DONE, RunState.FAILED):
+        desk.take(run)
 
 
 def _logs(run: Run, _given: argparse.Namespace, desk: Desk) -> None:

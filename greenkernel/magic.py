@@ -93,23 +93,16 @@ class Magics:
 
     def _take(self, run: Any) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
-        from greenkernel.cell.bind import bind
-
-        namespace = self._shell.user_ns
-        taken = type(run)(self._home(None), run.id, namespace) if run.namespace is not namespace else run
-        if taken.has_result:
-            loaded = taken.loaded(allow_error=True)
-            for message in bind(loaded, taken.raw_result, namespace):
-                self._voice().say(message)
-        return taken.result()
+        for message in run.bind(self._shell.user_ns):
+            self._voice().say(message)
+        return run.result()
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk
 
-        def attached(run: Any) -> None:
-            self._take(run)
-
-        return Desk(home=self._home(None), voice=self._voice(), out=print, bind=attached)
+        return Desk(
+            home=self._home(None), voice=self._voice(), out=print, take=self._take, namespace=self._shell.user_ns
+        )
 
     def _home(self, sites: str | None) -> Any:
         from greenkernel.home import Home

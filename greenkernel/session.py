@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from greenkernel.cell.bind import Loaded, load_result, rebuild_error
+from greenkernel.cell.bind import Loaded, bind, load_result, rebuild_error
 from greenkernel.cell.capture import capture
 from greenkernel.cell.transform import to_python
 from greenkernel.controller import ensure_controller
@@ -187,6 +187,17 @@ class Run:
         """What the cell has bound or changed; waits for the end."""
         self.wait()
         return dict(self.loaded(allow_error=True).names)
+
+    def bind(self, namespace: dict[str, Any]) -> list[str]:
+        """Put what the cell bound and changed into a namespace, also where the cell ended with an error.
+
+        Returns:
+            What could not be put there as it was, in sentences.
+        """
+        loaded = self.loaded(allow_error=True)
+        result = self._store.result()
+        assert result is not None
+        return bind(loaded, result, namespace)
 
     def loaded(self, *, allow_error: bool = False) -> Loaded:
         """The result, verified and unpickled once."""

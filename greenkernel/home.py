@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from greenkernel.settings import Settings
 from greenkernel.store.hashing import keyed_hash
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import RunStore, run_ids
+from greenkernel.tariffs import grid_time, site_grids
 
 if TYPE_CHECKING:
     from greenkernel.advice import Stages
@@ -92,7 +94,21 @@ class Home:
 
     def offers(self) -> dict[str, Offer]:
         """What each site can give now."""
-        return {name: site.offer() for name, site in self.sites.items()}
+        offers = {name: site.offer() for name, site in self.sites.items()}
+        return {name: self._with_store(offer) for name, offer in offers.items()}
+
+    def _with_store(self, offer: Offer) -> Offer:
+        """A pod cannot read a folder of this machine."""
+        kubernetes = self.settings.sites.sites[offer.site].kind == "kubernetes"
+        if not kubernetes or not self.is_local or offer.why_not is not None:
+            return offer
+        return replace(offer, why_not='needs a store that pods can reach: set store = "s3://..." in the sites file')
+
+    def intensity_now(self, site: str) -> tuple[float | None, str]:
+        """Carbon intensity of a site now, in g CO2e/kWh, and its source."""
+        now = self.clock.now()
+        grid = site_grids(self.settings, grid_time(self.settings.sites.clock, now))[site]
+        return grid.tariff.intensity(now, now), grid.signal.source
 
     def sync_journal(self) -> None:
         """Fill the journal with runs that only the store knows, and forget those that it has lost."""

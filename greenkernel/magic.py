@@ -181,12 +181,13 @@ def _documented(method: Callable[..., Any], name: str) -> Callable[..., Any]:
         try:
             return method(*given)
         except GreenKernelError as e:
-            e._render_traceback_ = lambda: [f"{type(e).__name__}: {e}"]  # type: ignore[attr-defined]
+            shown = [f"{type(e).__name__}: {e}"]
+            e._render_traceback_ = lambda: shown  # type: ignore[attr-defined]  # IPython asks for it
             raise
 
     from greenkernel.commands import runs_parser
 
     call.__name__ = name
-    parsers = {"greentrain": _train_parser, "greenruns": lambda: runs_parser("%greenruns")}
-    call.__doc__ = parsers[name]().format_help() if name in parsers else method.__doc__
+    helps = {"greentrain": _train_parser().format_help(), "greenruns": runs_parser("%greenruns").format_help()}
+    call.__doc__ = helps.get(name, method.__doc__)
     return call

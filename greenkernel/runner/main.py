@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
@@ -137,16 +138,21 @@ class Runner:
             (folder / safe_name(ref.name)).write_bytes(data)
 
     def _progress(self) -> Progress:
-        tasks = self._scope.progress() if self._scope is not None else None
         used = self._usage.now()
-        common = {"epoch": self._job.epoch, "at": now(), "cpu_s": used.cpu_s, "wall_s": used.wall_s}
-        if tasks is None:
-            return Progress(**common, peak_rss_bytes=used.peak_rss_bytes, detail="restoring")
-        fraction = tasks.done / tasks.total if tasks.total else None
-        return Progress(
-            **common,
-            fraction=fraction,
+        began = Progress(
+            epoch=self._job.epoch,
+            at=now(),
+            cpu_s=used.cpu_s,
+            wall_s=used.wall_s,
             peak_rss_bytes=used.peak_rss_bytes,
+            detail="restoring",
+        )
+        if self._scope is None:
+            return began
+        tasks = self._scope.progress()
+        return replace(
+            began,
+            fraction=tasks.done / tasks.total if tasks.total else None,
             tasks_done=tasks.done,
             tasks_total=tasks.total,
             reused_tasks=tasks.reused,

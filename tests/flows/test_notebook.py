@@ -34,7 +34,8 @@ def test_a_cell_leaves_what_it_would_have_left(home: Home) -> None:
     """Names are bound, functions live in the notebook's namespace, the last value is Out, stdout is the cell's own."""
     outputs = execute(
         "a = [1, 2]\ndef twice(x):\n    return factor * x\nfactor = 2",
-        "%%greentrain --auto --no-profile\nprint('working')\ndef thrice(x):\n    return three * x\nb = [twice(x) for x in a]\nb",
+        "%%greentrain --auto --no-profile\nprint('working')\n"
+        "def thrice(x):\n    return three * x\nb = [twice(x) for x in a]\nb",
         "three = 3\nprint(b, thrice(5), thrice.__globals__ is globals())",
     )
     assert "working\n" == text_of(outputs[1])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dis
+import functools
 import symtable
 import types
 from collections import deque
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 
 from greenkernel.cell.strings import python_in_magics
 
+_GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
 _SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
 
@@ -45,8 +48,7 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         python: The cell as Python.
         namespace: The notebook's names.
     """
-    tree = ast.parse(python)
-    parts: list[ast.AST] = [tree, *python_in_magics(tree)]
+    parts = [python, *python_in_magics(ast.parse(python))]
     read: dict[str, str] = {}
     bound: set[str] = set()
     deleted: set[str] = set()
@@ -77,14 +79,11 @@ class _Text:
     imports: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, tree: ast.AST) -> _Text:
-        """Read a parsed module, or a single name."""
+    def of(cls, python: str) -> _Text:
+        """Read a piece of Python as a module."""
         seen = cls()
-        if isinstance(tree, ast.Name):
-            seen.reads.add(tree.id)
-            return seen
-        seen._scopes(symtable.symtable(ast.unparse(tree), "<cell>", "exec"))
-        for node in ast.walk(tree):
+        seen._scopes(symtable.symtable(python, "<cell>", "exec"))
+        for node in ast.walk(ast.parse(python)):
             seen._node(node)
         return seen
 
@@ -147,27 +146,26 @@ def _codes(value: object, seen: set[int]) -> Iterator[tuple[types.CodeType, str]
     if id(value) in seen:
         return
     seen.add(id(value))
+    if isinstance(value, types.FunctionType) and _is_notebooks(value):
+        yield value.__code__, value.__qualname__
+    for part in _parts(value):
+        yield from _codes(part, seen)
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    """Where the code of a callable, a class or an instance may be."""
     if isinstance(value, types.FunctionType):
-        if _is_notebooks(value):
-            yield value.__code__, value.__qualname__
         inner = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        for part in (*inner, *(value.__defaults__ or ()), getattr(value, "__wrapped__", None)):
-            yield from _codes(part, seen)
-    elif isinstance(value, type):
-        if _is_notebooks(value):
-            for base in value.__bases__:
-                yield from _codes(base, seen)
-            for part in vars(value).values():
-                yield from _codes(part, seen)
-    elif isinstance(value, staticmethod | classmethod | types.MethodType):
-        yield from _codes(value.__func__, seen)
-    elif isinstance(value, property):
-        for part in (value.fget, value.fset, value.fdel):
-            yield from _codes(part, seen)
-    else:
-        yield from _codes(getattr(value, "__wrapped__", None), seen) if hasattr(value, "__wrapped__") else ()
-        if _is_notebooks(type(value)):
-            yield from _codes(type(value), seen)
+        return (*inner, *(value.__defaults__ or ()), vars(value).get("__wrapped__"))
+    if isinstance(value, type):
+        return (*value.__bases__, *vars(value).values()) if _is_notebooks(value) else ()
+    if isinstance(value, staticmethod | classmethod | types.MethodType):
+        return (value.__func__,)
+    if isinstance(value, property):
+        return value.fget, value.fset, value.fdel
+    if isinstance(value, functools.partial):
+        return (value.func, *value.args)
+    return (getattr(value, "__dict__", {}).get("__wrapped__"), type(value) if _is_notebooks(type(value)) else None)
 
 
 def _class_names(value: object, namespace: Mapping[str, object]) -> list[str]:
@@ -179,18 +177,18 @@ def _class_names(value: object, namespace: Mapping[str, object]) -> list[str]:
 
 def _used_by(code: types.CodeType) -> tuple[set[str], set[str]]:
     """Global names and imported modules of a code object and those inside it."""
-    names = set(code.co_names)
+    names: set[str] = set()
     imports: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _GLOBAL_OPS:
+            names.add(str(instruction.argval))
+        elif instruction.opname == "IMPORT_NAME":
+            imports.add(str(instruction.argval).partition(".")[0])
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
             inner, imported = _used_by(const)
             names |= inner
             imports |= imported
-    import dis
-
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "IMPORT_NAME":
-            imports.add(str(instruction.argval).partition(".")[0])
     return names, imports - {""}
 
 

@@ -13,8 +13,8 @@ _PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
 _PYTHON_CELL = {"time", "timeit", "prun", "capture", "python"}
 
 
-def python_in_magics(tree: ast.AST) -> Iterator[ast.AST]:
-    """The Python inside the magics of a transformed cell, parsed; a loose name is a piece of its own.
+def python_in_magics(tree: ast.AST) -> Iterator[str]:
+    """The Python inside the magics of a transformed cell, piece by piece.
 
     Args:
         tree: The transformed cell.
@@ -53,9 +53,8 @@ def _is_shell(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
 
 
-def _expanded(text: str) -> Iterator[ast.AST]:
-    for name in _DOLLAR.findall(text):
-        yield ast.Name(name, ast.Load())
+def _expanded(text: str) -> Iterator[str]:
+    yield from _DOLLAR.findall(text)
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(text) if field]
     except ValueError:
@@ -64,14 +63,16 @@ def _expanded(text: str) -> Iterator[ast.AST]:
         yield from _statements(field)
 
 
-def _statements(text: str) -> Iterator[ast.AST]:
+def _statements(text: str) -> Iterator[str]:
     """``text`` as Python; options before the code (``-n 1``) are passed over."""
     words = text.split(" ")
     for start in range(len(words)):
         if start and not words[start - 1].startswith("-") and not words[start - 1].lstrip("-").isalnum():
             return
+        piece = " ".join(words[start:]).strip()
         try:
-            yield ast.parse(" ".join(words[start:]).strip() or "None")
+            ast.parse(piece)
         except SyntaxError:
             continue
+        yield piece
         return

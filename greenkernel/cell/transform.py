@@ -35,7 +35,7 @@ def to_python(cell: str, file_name: str) -> str:
     leading = len(text) - len(text.lstrip())
     above = text[:leading].count("\n")
     try:
-        python = "\n" * above + KeepsLines().transform_cell(text[text.rfind("\n", 0, leading) + 1 :])
+        python: str = "\n" * above + KeepsLines().transform_cell(text[text.rfind("\n", 0, leading) + 1 :])
         tree = ast.parse(python, file_name)
         compile(python, file_name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as e:

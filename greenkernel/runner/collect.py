@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import types
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Before:
     digests: Mapping[str, str | None]
     shapes: Mapping[str, object]
     binds: tuple[str, ...]
+    imports: tuple[str, ...]
     origin: Payload
 
     @classmethod
@@ -46,6 +48,7 @@ class Before:
             digests={name: digest(value, namespace) for name, value in followed.items()},
             shapes={name: shape_of(value) for name, value in followed.items()},
             binds=capture.binds,
+            imports=tuple(_dotted_imports(capture.transformed)),
             origin=capture.payload,
         )
 
@@ -120,7 +123,10 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     entries: dict[str, object] = {returned.ORIGIN: (before.origin.head, before.origin.buffers, before.origin.bytes)}
     for name in bound:
         value = namespace[name]
-        entries[returned.name_key(name)] = ModuleName(value.__name__) if isinstance(value, types.ModuleType) else value
+        if isinstance(value, types.ModuleType):
+            below = tuple(one for one in before.imports if one.startswith(value.__name__ + "."))
+            value = ModuleName(value.__name__, below)
+        entries[returned.name_key(name)] = value
     for name, update in updates.items():
         if not only or name in only:
             entries[returned.update_key(name)] = update
@@ -179,6 +185,11 @@ def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> C
     except UserError:  # its text travels in any case
         return outcome.error
     return dataclasses.replace(outcome.error, pickled=pickled)
+
+
+def _dotted_imports(python: str) -> list[str]:
+    imports = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Import)]
+    return [alias.name for node in imports for alias in node.names if "." in alias.name]
 
 
 def _can_change(value: object) -> bool:

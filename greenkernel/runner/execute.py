@@ -63,8 +63,9 @@ def execute(
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
+        notebooks = dict(namespace)
         shell = cell_shell(namespace, streams.event)
-        brought = dict(shell.user_ns_hidden)
+        brought = {name: value for name, value in namespace.items() if name not in notebooks}
 
         def bundle(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
             data, metadata = shell.display_formatter.format(value)

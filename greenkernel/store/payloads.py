@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenkernel.errors import IntegrityError, UserError
+from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
 from greenkernel.store.arrays import Shared
 from greenkernel.store.blobs import Blobs
@@ -23,7 +23,7 @@ from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
 
-__all__ = ["CannotTravelError", "Dumped", "digest", "dump", "load"]
+__all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
 
 _LARGE = 64 * 1024
 _TRAILER = struct.Struct("<QQ")
@@ -155,7 +155,19 @@ def load(
     refer: Callable[[str], object] = shipped,
     track: bool = True,
 ) -> dict[str, Any]:
-    """Read objects back, verified before anything is unpickled.
+    """Read objects back, verified before anything is unpickled; see `entries`."""
+    return dict(entries(payload, blobs, namespace, refer=refer, track=track))
+
+
+def entries(
+    payload: Payload,
+    blobs: Blobs,
+    namespace: dict[str, Any],
+    *,
+    refer: Callable[[str], object] = shipped,
+    track: bool = True,
+) -> Iterator[tuple[str, Any]]:
+    """Read objects one by one, in the order in which they were written.
 
     Args:
         payload: Where they are.
@@ -177,11 +189,12 @@ def load(
     flags = bytes(head[-_TRAILER.size - buffers : -_TRAILER.size])
     pickles = io.BytesIO(head[: -_TRAILER.size - buffers])
     reader = Reader(pickles, _buffers(payload, flags, blobs), namespace, refer, track=track)
-    found: dict[str, Any] = {}
     last = None
     for _ in range(names):
         try:
             name, value = reader.load()
+        except GreenKernelError:
+            raise
         # Unpickling calls the objects' own code, which may raise anything.
         except Exception as e:
             place = f"what follows {last}" if last else "the first object"
@@ -189,9 +202,8 @@ def load(
                 f"{place} cannot be rebuilt here: {type(e).__name__}: {e}",
                 what_to_do="Have the same packages on both sides, or keep it out of the cell",
             ) from e
-        found[name] = value
+        yield name, value
         last = name
-    return found
 
 
 def _buffers(payload: Payload, flags: bytes, blobs: Blobs) -> Iterator[Any]:

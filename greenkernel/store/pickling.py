@@ -120,8 +120,10 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         reduced = super().reducer_override(cls)
         if reduced is NotImplemented:
             self.modules.add(cls.__module__)
-        else:
+        elif len(reduced) > 2:
             self._need(cls.__qualname__, cls, cls.__qualname__)
+            # Pickling an instance leaves this on the class.
+            reduced[2][0].pop("__slotnames__", None)
         return reduced
 
     def _array(self, array: Any) -> Any:

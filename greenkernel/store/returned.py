@@ -39,10 +39,16 @@ def plain_name(key: str) -> str:
 
 
 class ModuleName:
-    """A module that the cell imported: looked up by name when it is bound."""
+    """A module that the cell imported: looked up by name when it is bound.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: Its full name.
+        also: Modules below it that the cell's ``import a.b`` has loaded with it.
+    """
+
+    def __init__(self, name: str, also: tuple[str, ...] = ()) -> None:
         self.name = name
+        self.also = also
 
 
 class Shown:

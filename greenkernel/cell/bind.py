@@ -1,0 +1,192 @@
+"""Result -> notebook: names, deletions, and objects changed in place, which stay the objects they are."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from greenkernel.cell.submitted import forget, recall
+from greenkernel.cell.trouble import RemoteCellError, rebuild_error
+from greenkernel.records import Payload, Result
+from greenkernel.store import returned
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.payloads import entries, load
+from greenkernel.store.returned import ModuleName
+from greenkernel.store.updates import Update, apply
+
+__all__ = ["Loaded", "RemoteCellError", "bind", "load_result", "rebuild_error"]
+
+
+class Loaded:
+    """A result. Looking at it changes nothing in the notebook; `bind` does.
+
+    Args:
+        result: The run's result.
+        blobs: Where its payload is.
+    """
+
+    def __init__(self, result: Result, blobs: Blobs) -> None:
+        self._result = result
+        self._blobs = blobs
+        self._names: dict[str, Any] | None = None
+        self._value: Any = None
+
+    @property
+    def has_value(self) -> bool:
+        """True where the cell's last expression has a value to show."""
+        return self._result.has_value
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What the cell bound or changed: objects of their own, or those of the notebook after `bind`."""
+        if self._names is None:
+            space = _Space()
+            space.origin = _Origin(self._blobs, space, {}, track=False)
+            self._take(space, space.origin, [])
+            space.update(self._names or {})
+        return self._names or {}
+
+    @property
+    def value(self) -> Any:
+        """The value of the last expression, None where there is none."""
+        return self._value if self.names is not None else None
+
+    def put_into(self, namespace: dict[str, Any]) -> list[str]:
+        """Put everything where it belongs; see `bind`."""
+        messages: list[str] = []
+        origin = _Origin(self._blobs, namespace, namespace, track=True)
+        bound, changed = self._take(namespace, origin, messages)
+        for name, value in changed.items():
+            if not origin.has(name, value):
+                namespace[name] = value
+        namespace.update(bound)
+        for name in self._result.deleted:
+            namespace.pop(name, None)
+        if origin.payload is not None:
+            forget(origin.payload)
+        messages += [f"{name} did not come back: {why}" for name, why in self._result.not_returned.items()]
+        return messages
+
+    def _take(
+        self, space: dict[str, Any], origin: _Origin, messages: list[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Load, and put updates into their objects: names that the cell bound, and what it changed in place."""
+        found: dict[str, Any] = {}
+        for key, value in entries(self._result.payload, self._blobs, space, refer=origin, track=origin.track):
+            if key == returned.ORIGIN:
+                origin.open(value)
+            found[key] = value
+        changed = {name: _put(name, value, origin, messages) for name, value in returned.updates_in(found).items()}
+        bound = {}
+        for name, value in returned.names_in(found).items():
+            if not isinstance(value, ModuleName):
+                bound[name] = value
+            elif (module := _imported(value, messages)) is not None:
+                bound[name] = module
+        self._names = {**changed, **bound}
+        self._value = found.get(returned.VALUE)
+        return bound, changed
+
+
+def load_result(result: Result, blobs: Blobs, namespace: dict[str, Any]) -> Loaded:
+    """Open a result.
+
+    Args:
+        result: The run's result.
+        blobs: Where its payload is.
+        namespace: Not touched before `bind`.
+    """
+    return Loaded(result, blobs)
+
+
+def bind(loaded: Loaded, result: Result, namespace: dict[str, Any]) -> list[str]:
+    """Bind in the notebook what the cell bound there.
+
+    Objects that the cell changed in place take in the changes, so that every name and container that holds one sees
+    them. Functions and classes of the cell live in ``namespace``.
+
+    Args:
+        loaded: As `load_result` gave it.
+        result: The result itself.
+        namespace: The notebook's names.
+
+    Returns:
+        Sentences on what is not as after a plain run: names that did not come back, objects that are new ones.
+
+    Raises:
+        IntegrityError: Bytes are not what was sent; nothing was bound.
+        UserError: An object cannot be rebuilt here; nothing was bound.
+    """
+    return loaded.put_into(namespace)
+
+
+class _Origin:
+    """The objects that were sent, by name: those of the notebook where they are still there, else as they were sent."""
+
+    def __init__(self, blobs: Blobs, space: dict[str, Any], notebook: Mapping[str, object], *, track: bool) -> None:
+        self.track = track
+        self.payload: Payload | None = None
+        self._blobs = blobs
+        self._space = space
+        self._notebook = notebook
+        self._here: dict[str, object] = {}
+        self._sent: dict[str, Any] | None = None
+
+    def open(self, place: tuple[str, tuple[str, ...], int]) -> None:
+        """Say where the submission's payload is."""
+        self.payload = Payload(head=place[0], buffers=place[1], bytes=place[2])
+        if self.track:
+            self._here = recall(self.payload, self._notebook)
+
+    def has(self, name: str, value: object) -> bool:
+        """True where the notebook's own object was sent under this name."""
+        return self._here.get(name) is value
+
+    def __call__(self, name: str) -> object:
+        """The object that was sent under a name.
+
+        Raises:
+            KeyError: Nothing was.
+        """
+        if name in self._here:
+            return self._here[name]
+        if self._sent is None and self.payload is not None:
+            self._sent = load(self.payload, self._blobs, self._space, track=self.track)
+        return (self._sent or {})[name]
+
+
+class _Space(dict[str, Any]):
+    """A namespace for looking at a result: functions find what was sent when they ask for it."""
+
+    origin: _Origin
+
+    def __init__(self) -> None:
+        super().__init__(__name__="__main__")
+
+    def __missing__(self, name: str) -> Any:
+        return self.origin(name)
+
+
+def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
+    if not isinstance(value, Update):
+        messages.append(f"{name} is a new object now: a {type(value).__name__} cannot take in the changes of another")
+        return value
+    target = origin(name)
+    if value.kind == "class" and not origin.track:
+        return target  # it may be the notebook's own class
+    if apply(value, target):
+        return target
+    messages.append(f"{name} is a new object now: the changed one does not fit into the old one")
+    return value.content
+
+
+def _imported(module: ModuleName, messages: list[str]) -> ModuleType | None:
+    try:
+        for name in module.also:
+            importlib.import_module(name)
+        return importlib.import_module(module.name)
+    except ImportError as e:
+        messages.append(f"the module {module.name} cannot be imported here: {e}")
+        return None

@@ -1,0 +1,122 @@
+"""Source and namespace -> Capture: all that the cell needs elsewhere, in the store, with a manifest that says so."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from greenkernel.cell.environment import packages_needed
+from greenkernel.cell.files import data_files, local_modules
+from greenkernel.cell.names import Names, analyse
+from greenkernel.cell.submitted import remember
+from greenkernel.cell.transform import remember_lines, to_python
+from greenkernel.errors import UserError
+from greenkernel.records import Capture, Item, Request, SourceFile
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.payloads import Dumped, dump
+
+_SECRET_NAME = re.compile(r"(?i)(api_?key|token|passw(or)?d|secret|credential|private_?key|access_?key)")
+_SECRET_VALUE = re.compile(r"^(sk-|ghp_|gho_|github_pat_|AKIA|xox[abp]-|hf_|eyJ|-----BEGIN )")
+
+
+def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, folder: Path) -> Capture:
+    """Take the values as they are now, and everything else that the cell needs.
+
+    Args:
+        request: The cell and its options.
+        namespace: The notebook's names.
+        blobs: Where everything goes.
+        folder: The notebook's folder.
+
+    Raises:
+        UserError: The cell has nothing to run, is not Python, or something that it reads cannot travel.
+    """
+    python = to_python(request.source, request.file_name)
+    remember_lines(request.source, request.file_name)
+    names = analyse(python, namespace)
+    env = _environment(request.env)
+    objects = {name: namespace[name] for name in names.reads}
+    dumped = dump(objects, blobs, namespace, follow=True)
+    modules = _modules(names, dumped, objects)
+    files = (*local_modules(modules, blobs, folder), *data_files(request.files, blobs, folder))
+    captured = Capture(
+        transformed=python,
+        reads=tuple(sorted(dumped.sizes)),
+        binds=tuple(sorted({*names.binds, *names.deletes})),
+        items=_manifest(names, dumped, namespace, files),
+        payload=dumped.payload,
+        files=files,
+        packages=packages_needed(modules),
+        python_version=platform.python_version(),
+        env=env,
+    )
+    remember(dumped.payload, {name: namespace[name] for name in dumped.sizes})
+    return captured
+
+
+def _environment(names: Iterable[str]) -> dict[str, str]:
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise UserError(
+            f"{', '.join(missing)} is not set here", where="--env", what_to_do="Set it, or leave the option out"
+        )
+    return {name: os.environ[name] for name in names}
+
+
+def _modules(names: Names, dumped: Dumped, objects: Mapping[str, object]) -> set[str]:
+    referred = {value.__name__ for value in objects.values() if isinstance(value, types.ModuleType)}
+    ours = {name for name in dumped.modules if name.partition(".")[0] == "greenkernel"}
+    return ({*names.imports, *dumped.modules} | referred) - ours
+
+
+def _manifest(
+    names: Names, dumped: Dumped, namespace: Mapping[str, object], files: Iterable[SourceFile]
+) -> tuple[Item, ...]:
+    items = [
+        Item(
+            name=name,
+            kind=kind_of(namespace[name]),
+            bytes=size,
+            why=_why(names.why.get(name) or dumped.needed.get(name, "")),
+            secret_like=looks_secret(name, namespace[name]),
+        )
+        for name, size in dumped.sizes.items()
+    ]
+    for file in files:
+        why = "asked for with --files" if file.kind == "data" else "imported by the cell, not installed"
+        items.append(Item(name=file.path, kind="file", bytes=file.bytes, why=why, secret_like=looks_secret(file.path)))
+    return tuple(sorted(items, key=lambda item: (-item.bytes, item.name)))
+
+
+def _why(reader: str) -> str:
+    return f"read by {reader}" if reader else "part of another value"
+
+
+def kind_of(value: object) -> str:
+    """What an object is, in a word or two; arrays and frames with their shape."""
+    if isinstance(value, types.ModuleType):
+        return "module"
+    if isinstance(value, type):
+        return "class"
+    if isinstance(value, types.FunctionType | types.MethodType):
+        return "function"
+    name = type(value).__name__
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
+        return f"{name} {' x '.join(str(n) for n in shape)}"
+    if isinstance(value, list | tuple | dict | set | frozenset):
+        return f"{name} of {len(value)}"
+    return name
+
+
+def looks_secret(name: str, value: object = None) -> bool:
+    """True where a name or a text looks like something that should not leave the notebook unnoticed."""
+    parts = value.values() if isinstance(value, dict) else (value,)
+    inner = value.keys() if isinstance(value, dict) else ()
+    keys = (name, *(key for key in list(inner)[:200] if isinstance(key, str)))
+    texts = (text for text in list(parts)[:200] if isinstance(text, str))
+    return any(_SECRET_NAME.search(key) for key in keys) or any(_SECRET_VALUE.match(text) for text in texts)

@@ -1,0 +1,167 @@
+"""Files that travel: sources of local modules, with those that they import, and data files that were asked for."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Iterable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from greenkernel.errors import UserError
+from greenkernel.records import SourceFile
+from greenkernel.store.blobs import Blobs
+
+MODULES_MAX_BYTES = 50 * 2**20
+DATA_MAX_BYTES = 2 * 2**30
+_SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
+_OURS = "greenkernel"
+
+
+def local_modules(modules: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:
+    """Sources of the modules that are neither installed nor of the standard library, and of those they import.
+
+    A package travels as a whole, with the data files in it, as it lies below the folder that it is imported from.
+
+    Args:
+        modules: Names of imported modules.
+        blobs: Where the sources go.
+        folder: The notebook's folder; it is looked in although it may not be on ``sys.path``.
+
+    Raises:
+        UserError: They are too big, or a compiled one cannot travel.
+    """
+    found: dict[str, Path] = {}
+    queue = deque(sorted({name.partition(".")[0] for name in modules}))
+    seen: set[str] = set()
+    while queue:
+        name = queue.popleft()
+        if name in seen or name in sys.stdlib_module_names or name in (_OURS, "__main__"):
+            continue
+        seen.add(name)
+        for path, source in _sources(name, folder):
+            found[path] = source
+            if source.suffix == ".py":
+                queue.extend(_imports(source))
+    _check_size(found, MODULES_MAX_BYTES, "local modules")
+    return tuple(_stored(path, source, blobs, "module") for path, source in sorted(found.items()))
+
+
+def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:
+    """Files that ``--files`` names, below the notebook's folder.
+
+    Args:
+        patterns: Globs relative to ``folder``; a folder stands for all that is in it.
+        blobs: Where they go.
+        folder: The notebook's folder.
+
+    Raises:
+        UserError: A pattern finds nothing or leaves the folder, or the files are too big.
+    """
+    root = folder.resolve()
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        hits = [path for path in _matches(pattern, root) if not _SKIPPED & set(path.parts)]
+        if not hits:
+            raise UserError(f"{pattern!r} finds no file", where="--files", what_to_do=f"Name files below {root}")
+        for path in hits:
+            if not path.resolve().is_relative_to(root):
+                raise UserError(
+                    f"{path.name} leads out of {root}", where="--files", what_to_do="Copy it into the notebook's folder"
+                )
+            found[path.relative_to(root).as_posix()] = path
+    _check_size(found, DATA_MAX_BYTES, "files")
+    return tuple(_stored(path, source, blobs, "data") for path, source in sorted(found.items()))
+
+
+def is_local(origin: Path) -> bool:
+    """True for a source that no package manager and no Python installation has put where it is."""
+    paths = sysconfig.get_paths()
+    installed = [Path(paths[key]).resolve() for key in ("purelib", "platlib")]
+    resolved = origin.resolve()
+    if any(part in ("site-packages", "dist-packages") for part in resolved.parts):
+        return False
+    standard = [Path(paths[key]).resolve() for key in ("stdlib", "platstdlib")]
+    return not any(resolved.is_relative_to(place) for place in (*installed, *standard))
+
+
+def _matches(pattern: str, root: Path) -> list[Path]:
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise UserError(
+            f"{pattern!r} leaves the folder {root}", where="--files", what_to_do="Give a path relative to it"
+        )
+    hits = sorted(root.glob(pattern))
+    inside = [path for hit in hits if hit.is_dir() for path in sorted(hit.rglob("*")) if path.is_file()]
+    return [hit for hit in hits if hit.is_file()] + inside
+
+
+def _sources(name: str, folder: Path) -> list[tuple[str, Path]]:
+    """Path below the import root -> file, for one top-level module; nothing where it is not local."""
+    spec = _spec(name, folder)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        places = [Path(place) for place in spec.submodule_search_locations]
+        return [hit for place in places if place.is_dir() and is_local(place) for hit in _package(place)]
+    if not spec.origin or not spec.has_location or not is_local(Path(spec.origin)):
+        return []
+    origin = Path(spec.origin)
+    if origin.suffix != ".py":
+        raise UserError(
+            f"the local module {name} is compiled ({origin.name}) and cannot travel as a source",
+            what_to_do="Install it as a package, or keep it out of the cell",
+        )
+    return [(origin.name, origin)]
+
+
+def _spec(name: str, folder: Path) -> ModuleSpec | None:
+    module = sys.modules.get(name)
+    if module is not None and getattr(module, "__spec__", None) is not None:
+        return module.__spec__
+    from importlib.machinery import PathFinder
+
+    try:
+        return importlib.util.find_spec(name) or PathFinder.find_spec(name, [str(folder)])
+    except (ImportError, ValueError):
+        return None
+
+
+def _package(place: Path) -> list[tuple[str, Path]]:
+    root = place.parent
+    files = sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+    kept = [path for path in files if not _SKIPPED & set(path.relative_to(root).parts) and path.suffix != ".pyc"]
+    return [(path.relative_to(root).as_posix(), path) for path in kept]
+
+
+def _imports(source: Path) -> set[str]:
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError):  # it is not imported by what works here
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _check_size(found: dict[str, Path], limit: int, what: str) -> None:
+    sizes = {path: source.stat().st_size for path, source in found.items()}
+    total = sum(sizes.values())
+    if total > limit:
+        largest = max(sizes, key=lambda path: sizes[path])
+        raise UserError(
+            f"the {what} are {total / 2**20:.0f} MiB together, {largest} alone {sizes[largest] / 2**20:.0f} MiB; "
+            f"at most {limit // 2**20} MiB travel",
+            what_to_do="Leave out what the cell does not read",
+        )
+
+
+def _stored(path: str, source: Path, blobs: Blobs, kind: str) -> SourceFile:
+    data = source.read_bytes()
+    return SourceFile(path=path, blob=blobs.put(data), bytes=len(data), kind="data" if kind == "data" else "module")

@@ -1,0 +1,92 @@
+"""A remote error -> an exception of the notebook, on the lines that the user wrote."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Sequence
+from typing import Any
+
+from greenkernel.cell.transform import remember_lines
+from greenkernel.errors import GreenKernelError, UserError
+from greenkernel.records import CellError, Frame
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.payloads import load
+from greenkernel.store.returned import Link
+
+
+class RemoteCellError(GreenKernelError):
+    """Stands for an exception of the cell that cannot be rebuilt here.
+
+    Args:
+        error: What is known of it; ``error.text`` has its whole traceback.
+    """
+
+    def __init__(self, error: CellError) -> None:
+        self.error = error
+        super().__init__(f"{error.type_name}: {error.message}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteCellError, (self.error,)
+
+
+def rebuild_error(error: CellError, blobs: Blobs, namespace: dict[str, Any], source: str) -> BaseException:
+    """The cell's own exception where it can be unpickled, else a `RemoteCellError`; with its traceback.
+
+    Args:
+        error: As the runner described it.
+        blobs: Where the exception itself may be.
+        namespace: Where exception classes of the notebook live.
+        source: The cell's text, for the lines in the traceback.
+
+    Raises:
+        IntegrityError: The exception's bytes are not what was sent.
+    """
+    for file in {frame.file for frame in error.frames if frame.in_cell and frame.file.startswith("<")}:
+        remember_lines(source, file)
+    chain: Sequence[Link] = ()
+    if error.pickled is not None:
+        try:
+            chain = load(error.pickled, blobs, namespace)["chain"]
+        except UserError:  # its class is not here or does not unpickle; the words are here in any case
+            chain = ()
+    if not chain:
+        return RemoteCellError(error).with_traceback(traceback_of(error.frames))
+    for link in chain:
+        link.error.__cause__ = None if link.cause is None else chain[link.cause].error
+        link.error.__context__ = None if link.context is None else chain[link.context].error
+        link.error.__suppress_context__ = link.suppressed
+        link.error.__traceback__ = traceback_of(link.frames)
+    return chain[0].error
+
+
+def traceback_of(frames: Sequence[Frame]) -> types.TracebackType | None:
+    """A traceback whose frames have the given files, lines and functions, outermost first."""
+    trace: types.TracebackType | None = None
+    for frame in reversed(frames):
+        own = _raised_at(frame)
+        trace = types.TracebackType(trace, own.tb_frame, own.tb_lasti, own.tb_lineno)
+    return trace
+
+
+def _raised_at(frame: Frame) -> types.TracebackType:
+    statement = ast.Raise(exc=ast.Name("stop", ast.Load()), cause=None)
+    tree = ast.Module([statement], [])
+    # Without columns: those of this statement would be underlined in the user's line.
+    place = {"lineno": max(1, frame.line), "end_lineno": max(1, frame.line), "col_offset": -1, "end_col_offset": -1}
+    for node in (statement, statement.exc):
+        for name, value in place.items():
+            setattr(node, name, value)
+    code = compile(tree, frame.file, "exec").replace(co_name=frame.function, co_qualname=frame.function)
+    try:
+        exec(code, {"stop": _Stop()})
+    except _Stop as e:
+        trace = e.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    assert trace is not None
+    return trace
+
+
+class _Stop(BaseException):
+    """Raised for its traceback only."""

@@ -80,7 +80,7 @@ class Home:
         """The stages before the run: profile, model, signals and plan."""
         from greenkernel.advice import Stages
 
-        return Stages(self.settings, self.objects, self.sites, self.clock)
+        return Stages(self.settings, self.objects, self.offers, self.clock)
 
     def run_store(self, run: str) -> RunStore:
         """One run's objects."""

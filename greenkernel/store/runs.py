@@ -67,6 +67,7 @@ class Advice:
     clock: ClockInfo
     impossible: str | None = None
     home: str = ""
+    capture_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,306 @@
+"""The stages before a run, joined for the controller: profile, predict, plan, plan again, and the receipt at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import count
+
+from greenkernel.clock import Clock, GridTime
+from greenkernel.errors import PermanentError
+from greenkernel.model.power import SitePower
+from greenkernel.model.predict import SiteFacts, predict
+from greenkernel.osfacts import cpu_count
+from greenkernel.plan.problem import Impossible
+from greenkernel.planning import Planner
+from greenkernel.profile.profiler import profile
+from greenkernel.records import (
+    Capture,
+    EpochOpen,
+    Interval,
+    Offer,
+    Package,
+    Plan,
+    Prediction,
+    Profile,
+    Receipt,
+    Request,
+    SourceInfo,
+)
+from greenkernel.run.bundle import BundleRef, build_bundle, runner_packages
+from greenkernel.run.receipt import EpochFacts, RunFacts, make_receipt
+from greenkernel.run.reconcile import Seen
+from greenkernel.runner.job import secrets_of
+from greenkernel.settings import Settings, SiteConfig
+from greenkernel.site.kubernetes import BUNDLE
+from greenkernel.store.objects import ObjectStore
+from greenkernel.store.runs import Advice, End, PlanNow, RunStore, Submission
+from greenkernel.tariffs import SiteGrid, grid_time, site_grids
+
+# Until a site has been measured: from the decision to the first line of the cell.
+_STARTUP = {
+    "embedded": Interval(low=0.5, mid=1.5, high=5.0, source="start-up: default for embedded sites"),
+    "kubernetes": Interval(low=3.0, mid=10.0, high=60.0, source="start-up: default for Kubernetes, image present"),
+}
+_STATED_STARTUP_ERROR = 0.5
+_REPLAN_S = 60.0
+_REPLAN_SIMULATED_S = 1.0
+# URLs of a bundle are signed for a day and renewed after half of it.
+_BUNDLE_VALID_S = 86_400.0
+
+
+class Stages:
+    """Implements the conductor's `Adviser` with the real stages.
+
+    Args:
+        settings: The home's.
+        objects: The store, for the bundles of pods.
+        offers: What each site can give now.
+        clock: Time.
+    """
+
+    def __init__(
+        self, settings: Settings, objects: ObjectStore, offers: Callable[[], dict[str, Offer]], clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._objects = objects
+        self._offers = offers
+        self._clock = clock
+        self._bundles: dict[tuple[Package, ...], tuple[float, BundleRef]] = {}
+        self._bundle_lock = threading.Lock()
+        self._planned_at: dict[str, float] = {}
+
+    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+        """Profile, predict and plan one submission."""
+        request, capture = submission.request, submission.capture
+        measured = self._profile(store, request, capture, say)
+        now = self._clock.now()
+        grid = grid_time(self._settings.sites.clock, now)
+        grids = site_grids(self._settings, grid)
+        predictions = self._predict(measured, request, capture, grids, now)
+        planned = Planner(request, predictions, grids, capture.bytes).first(now)
+        plan = planned if isinstance(planned, Plan) else None
+        if plan is not None and not request.dry_run:
+            self._prepare_bundle(plan, predictions, capture, say)
+        return Advice(
+            profile=measured,
+            predictions=predictions,
+            plan=plan,
+            clock=grid.info,
+            impossible=_why_impossible(planned) if isinstance(planned, Impossible) else None,
+            home=self._settings.home_site,
+            capture_bytes=capture.bytes,
+        )
+
+    def replan(self, seen: Seen) -> PlanNow | None:
+        """Plan again, a while after the last time, while the run is at work and may move."""
+        advice, now = seen.advice, seen.now
+        if advice is None or advice.plan is None or not _may_move(seen) or not self._is_time(seen):
+            return None
+        grids = site_grids(self._settings, GridTime(advice.clock))
+        usable = tuple(
+            p
+            for p in advice.predictions
+            if (offer := seen.offers.get(p.site)) is not None and offer.reachable and offer.why_not is None
+        )
+        return Planner(seen.request, usable, grids, advice.capture_bytes).again(seen, now)
+
+    def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
+        """The way to the store, the key, and for a pod the way to its bundle."""
+        secrets = secrets_of(self._settings.store, self._settings.key)
+        if self._config(epoch.site).kind == "kubernetes":
+            secrets[BUNDLE] = self._bundle(submission.capture).to_json()
+        return secrets
+
+    def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
+        """What the run took, from everything that it has left in the store."""
+        submission, advice = store.submission(), seen.advice
+        now = self._clock.now()
+        clock = advice.clock if advice is not None else grid_time(self._settings.sites.clock, now).info
+        grids = site_grids(self._settings, GridTime(clock))
+        plan_now = store.plan()
+        facts = RunFacts(
+            run=store.run,
+            request=submission.request,
+            capture=submission.capture,
+            profile=advice.profile if advice is not None else Profile(slices=()),
+            predictions=advice.predictions if advice is not None else (),
+            plan=advice.plan if advice is not None else None,
+            refused=plan_now.refused if plan_now is not None else (),
+            epochs=_epochs(store, seen, end),
+            state=end.state,
+            error=end.error,
+            advised_at=clock.real_start if advice is not None else None,
+            finished_at=end.at,
+            clock=clock,
+            home=self._settings.home_site,
+            sources=_sources(grids, now),
+        )
+        return make_receipt(facts, {name: grid.tariff for name, grid in grids.items()})
+
+    def _profile(self, store: RunStore, request: Request, capture: Capture, say: Callable[[str], None]) -> Profile:
+        folder = self._settings.home / "scratch" / store.run
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return profile(
+                request,
+                capture,
+                self._settings.store,
+                self._settings.key,
+                folder=folder,
+                cores_max=max(1, min(cpu_count(), request.cores_max or cpu_count())),
+                clock=self._clock,
+                on_progress=say,
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _predict(
+        self, measured: Profile, request: Request, capture: Capture, grids: Mapping[str, SiteGrid], now: datetime
+    ) -> tuple[Prediction, ...]:
+        due_s = (request.due_at - now).total_seconds() if request.due_at is not None else None
+        offers = self._offers()
+        found: list[Prediction] = []
+        for name, grid in grids.items():
+            facts = _site_facts(grid, offers[name], request, now)
+            found += predict(measured, capture.bytes, request, facts, due_s=due_s)
+        return tuple(found)
+
+    def _config(self, site: str) -> SiteConfig:
+        return self._settings.sites.sites[site]
+
+    def _is_time(self, seen: Seen) -> bool:
+        """True once per replanning interval and run."""
+        assert seen.advice is not None
+        key = f"{seen.request.created_at} {seen.request.name}"
+        every_s = _REPLAN_SIMULATED_S if seen.advice.clock.factor != 1 else _REPLAN_S
+        if time.monotonic() - self._planned_at.get(key, -every_s) < every_s:
+            return False
+        self._planned_at[key] = time.monotonic()
+        return True
+
+    def _prepare_bundle(
+        self, plan: Plan, predictions: tuple[Prediction, ...], capture: Capture, say: Callable[[str], None]
+    ) -> None:
+        """Fetching wheels takes its time: done here, beside the other runs, and not when a job is handed over."""
+        sites = {p.site for p in predictions if p.feasible} | {step.site for step in plan.steps}
+        if any(self._config(site).kind == "kubernetes" for site in sites):
+            say("collecting the packages that an image may lack")
+            self._bundle(capture)
+
+    def _bundle(self, capture: Capture) -> BundleRef:
+        with self._bundle_lock:
+            made_at, bundle = self._bundles.get(capture.packages, (0.0, None))
+            if bundle is None or time.monotonic() - made_at > _BUNDLE_VALID_S / 2:
+                bundle = build_bundle(
+                    self._objects,
+                    capture.packages,
+                    runner_packages(),
+                    self._settings.home / "wheels",
+                    python=f"{sys.version_info.major}.{sys.version_info.minor}",
+                    valid_s=_BUNDLE_VALID_S,
+                )
+                self._bundles[capture.packages] = (time.monotonic(), bundle)
+            return bundle
+
+
+def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime) -> SiteFacts:
+    config, tariff = grid.config, grid.tariff
+    excluded = bool(request.sites) and grid.site not in request.sites
+    least, most = request.cores_min or 1, min(request.cores_max or offer.cores_max, offer.cores_max)
+
+    def emissions_of(energy_wh: float, start_s: float, end_s: float) -> float:
+        start, end = now + timedelta(seconds=start_s), now + timedelta(seconds=end_s)
+        return energy_wh / 1000 * tariff.intensity(start, end)
+
+    return SiteFacts(
+        name=grid.site,
+        cores=_core_counts(least, max(least, most)),
+        cores_most=offer.cores_max,
+        startup_s=_startup(config),
+        power=SitePower(
+            idle_w_per_core=tariff.idle_w_per_core,
+            busy_w_per_core=tariff.busy_w_per_core,
+            pue=tariff.pue,
+            source=tariff.busy_w_per_core.source,
+        ),
+        emissions_of=emissions_of,
+        speed=offer.speed,
+        same_machine=config.kind == "embedded",
+        memory_most_bytes=offer.memory_free_bytes,
+        price_per_kwh=config.price_per_kwh,
+        price_per_core_h=config.price_per_core_h,
+        currency=config.currency,
+        embodied_g_per_core_h=tariff.embodied_g_per_core_h,
+        reachable=offer.reachable and offer.why_not is None and not excluded,
+        why_not="not among the sites that --site names" if excluded else offer.why_not,
+    )
+
+
+def _core_counts(least: int, most: int) -> tuple[int, ...]:
+    """Doublings from ``least`` to ``most``, both included."""
+    counts = [least]
+    while counts[-1] * 2 < most:
+        counts.append(counts[-1] * 2)
+    return (*counts, most) if most > counts[-1] else tuple(counts)
+
+
+def _startup(config: SiteConfig) -> Interval:
+    if config.startup_s is None:
+        return _STARTUP[config.kind]
+    low, high = config.startup_s * (1 - _STATED_STARTUP_ERROR), config.startup_s * (1 + _STATED_STARTUP_ERROR)
+    return Interval(low=low, mid=config.startup_s, high=high, source="start-up: sites file")
+
+
+def _may_move(seen: Seen) -> bool:
+    """True while the run is at work and neither a person nor a drain has decided where it goes."""
+    decided = any(wish.kind in ("relocate", "cancel") for wish in seen.wishes)
+    at_work = seen.epoch is not None and seen.claim is not None and seen.progress is not None
+    left = seen.drained is not None or seen.finished is not None or seen.failure is not None
+    return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None
+
+
+def _why_impossible(impossible: Impossible) -> str:
+    return " ".join([f"{impossible.reason}.", *impossible.what_would_help])
+
+
+def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:
+    found: list[EpochFacts] = []
+    ended_on_site = {(job.site, job.status.epoch): job.status.ended_at for job in seen.jobs}
+    for number in count(1):
+        opened = store.epoch(number)
+        if opened is None:
+            break
+        claim, drained, result = store.claimed(number), store.drained(number), store.finished(number)
+        following = store.epoch(number + 1)
+        known = [
+            drained.at if drained else None,
+            result.finished_at if result else None,
+            ended_on_site.get((opened.site, number)),
+            following.opened_at if following else None,
+            end.at,
+        ]
+        last = drained.progress if drained else (result.progress if result else None)
+        found.append(
+            EpochFacts(
+                opened=opened,
+                claimed_at=claim.at if claim else None,
+                ended_at=max(opened.opened_at, next(when for when in known if when is not None)),
+                progress=last or store.progress(number),
+            )
+        )
+    return tuple(found)
+
+
+def _sources(grids: Mapping[str, SiteGrid], now: datetime) -> tuple[SourceInfo, ...]:
+    every = [source for grid in grids.values() for source in grid.sources(now)]
+    return (
+        *every,
+        SourceInfo(
+            what="transfer", source="0.001-0.06 kWh/GB in the literature; both ends' grids", kind="estimate", age_s=None
+        ),
+    )

@@ -1,0 +1,160 @@
+"""Predictions, signals and progress of one run, put as a problem to the planner, and its answer kept as a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from greenkernel.model.predict import remaining
+from greenkernel.plan.path import solve
+from greenkernel.plan.problem import Impossible, Option, Problem, choose_grid
+from greenkernel.records import Plan, Prediction, Progress, RefusedMove, Request
+from greenkernel.run.reconcile import Seen
+from greenkernel.signals.base import comparable, sample
+from greenkernel.store.runs import PlanNow
+from greenkernel.tariffs import SiteGrid
+
+# A move must bring this share of what staying would cost, besides its own cost.
+_LEAST_GAIN = 0.02
+# After a move the run stays for as long as this many start-ups take.
+_COOL_DOWN_STARTUPS = 3.0
+# What a move takes along over the network, kWh per GB; the receipt shows both ends of the literature.
+_TRANSFER_KWH_PER_GB = 0.01
+# Work that is called done by its CPU seconds may still have an end to come.
+_MOST_DONE = 0.98
+
+
+class Planner:
+    """Plans for one run.
+
+    Args:
+        request: What was asked.
+        predictions: For each site and core count.
+        grids: Signal and tariff of each site.
+        payload_bytes: What travels to a site.
+    """
+
+    def __init__(
+        self, request: Request, predictions: Sequence[Prediction], grids: Mapping[str, SiteGrid], payload_bytes: int
+    ) -> None:
+        self._request = request
+        self._grids = grids
+        self._payload_bytes = payload_bytes
+        self._predictions = [p for p in predictions if p.feasible or "too late" in (p.why_not or "")]
+        self._excluded = [p for p in predictions if p not in self._predictions]
+        comparable(grid.signal for grid in grids.values())
+
+    def first(self, now: datetime) -> Plan | Impossible:
+        """The plan before the run."""
+        if not self._predictions:
+            reasons = dict.fromkeys(f"{p.site}: {p.why_not}" for p in self._excluded)
+            return Impossible(reason=f"no site can run this cell ({'; '.join(reasons)})", what_would_help=())
+        return solve(self._problem(now, self._predictions, work_left=1.0, current=None, repeat_s=0.0, can_move=True))
+
+    def again(self, seen: Seen, now: datetime) -> PlanNow | None:
+        """The plan from here on, None where the present one has to do."""
+        epoch, progress = seen.epoch, seen.progress
+        if epoch is None or progress is None or seen.plan is None:
+            return None
+        here = next((p for p in self._predictions if (p.site, p.cores) == (epoch.site, epoch.cores)), None)
+        if here is None or here.cpu_s.mid <= 0:
+            return None
+        done = _fraction_done(progress, here)
+        options = [_remaining(p, done, progress) for p in self._predictions]
+        current = self._predictions.index(here)
+        repeat_s = _not_recorded_s(progress, here)
+        settled_s = _COOL_DOWN_STARTUPS * here.startup_s.high if epoch.epoch > 1 else 0.0
+        can_move = now - epoch.opened_at > timedelta(seconds=settled_s)
+        problem = self._problem(now, options, work_left=1 - done, current=current, repeat_s=repeat_s, can_move=can_move)
+        plan = solve(problem)
+        if isinstance(plan, Impossible):
+            return None  # late in any case: it stays where it is
+        stay = solve(self._problem(now, options, work_left=1 - done, current=current, repeat_s=0.0, can_move=False))
+        saving_g = stay.emissions_g.mid - plan.emissions_g.mid if isinstance(stay, Plan) else None
+        refused = _refused(seen.plan, plan, epoch.site, now)
+        return PlanNow(plan=plan, saving_g=saving_g, refused=refused)
+
+    def _problem(
+        self,
+        now: datetime,
+        predictions: Sequence[Prediction],
+        *,
+        work_left: float,
+        current: int | None,
+        repeat_s: float,
+        can_move: bool,
+    ) -> Problem:
+        due_at = self._request.due_at
+        times_s = [p.time_s.mid * work_left + p.startup_s.mid for p in predictions]
+        longest_s = max(p.time_s.high * work_left + p.startup_s.high for p in predictions)
+        # Without a due date nothing waits: the horizon only has to hold the slowest run.
+        horizon_s = longest_s if due_at is None else max(1.0, (due_at - now).total_seconds())
+        slot_s, slots = choose_grid(times_s, horizon_s)
+        return Problem(
+            start=now,
+            slot_s=slot_s,
+            slots=slots,
+            options=tuple(self._option(p, now, slot_s, slots) for p in predictions),
+            work_left=work_left,
+            current=current,
+            due_at=due_at,
+            goal=self._request.goal,
+            repeat_s=repeat_s,
+            min_gain_ratio=_LEAST_GAIN,
+            can_wait=due_at is not None and current is None,
+            can_move=can_move and self._request.move == "auto",
+            currency=predictions[0].currency,
+        )
+
+    def _option(self, p: Prediction, now: datetime, slot_s: float, slots: int) -> Option:
+        grid = self._grids[p.site]
+        points = grid.signal.points(now, now + timedelta(seconds=slot_s * (slots + 1)))
+        intensity = sample(points, now, slot_s, slots)
+        transfer_kwh = self._payload_bytes / 1e9 * _TRANSFER_KWH_PER_GB
+        return Option(
+            site=p.site,
+            cores=p.cores,
+            duration_low_s=p.time_s.low,
+            duration_mid_s=p.time_s.mid,
+            duration_high_s=p.time_s.high,
+            startup_mid_s=p.startup_s.mid,
+            startup_high_s=p.startup_s.high,
+            # The prediction's power has the PUE already.
+            power_low_w=p.power_w.low,
+            power_w=p.power_w.mid,
+            power_high_w=p.power_w.high,
+            startup_wh=p.power_w.mid * p.startup_s.mid / 3600,
+            intensity=intensity,
+            price_per_kwh=grid.config.price_per_kwh,
+            price_per_hour=grid.config.price_per_core_h * p.cores,
+            embodied_g_per_h=grid.tariff.embodied_g_per_core_h.mid * p.cores,
+            arrive_g=transfer_kwh * float(intensity[0]),
+        )
+
+
+def _fraction_done(progress: Progress, here: Prediction) -> float:
+    """Part of the work that is done, by CPU seconds: tasks of different calls are not alike."""
+    return min(_MOST_DONE, (progress.cpu_s + progress.reused_cpu_s) / here.cpu_s.mid)
+
+
+def _remaining(p: Prediction, done: float, progress: Progress) -> Prediction:
+    """The prediction corrected by the run's own pace, still for the whole cell."""
+    left = remaining(p, done, progress.cpu_s + progress.reused_cpu_s)
+    return replace(p, time_s=left.scaled(1 / (1 - done)))
+
+
+def _not_recorded_s(progress: Progress, here: Prediction) -> float:
+    """Seconds of work here that no record holds, so that a move does it again."""
+    cpu_s = max(0.0, progress.cpu_s + progress.reused_cpu_s - progress.recorded_cpu_s)
+    return cpu_s * here.time_s.mid / here.cpu_s.mid
+
+
+def _refused(before: PlanNow, plan: Plan, site: str, now: datetime) -> tuple[RefusedMove, ...]:
+    """Moves that were looked at and do not pay, each site's latest reason once."""
+    known = {refused.to_site: refused for refused in before.refused}
+    goes_to = {step.site for step in plan.steps}
+    for other in plan.alternatives:
+        if other.site != site and other.site not in goes_to:
+            known[other.site] = RefusedMove(to_site=other.site, at=now, reason=other.why_not)
+    return tuple(known.values())

@@ -1,4 +1,4 @@
-"""The stages before a run, joined for the controller: profile, predict, plan, plan again, and the receipt at the end."""
+"""The stages before a run, joined for the controller: profile, predict, plan, plan again; and the receipt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from greenkernel.clock import Clock, GridTime
-from greenkernel.errors import PermanentError
 from greenkernel.model.power import SitePower
 from greenkernel.model.predict import SiteFacts, predict
 from greenkernel.osfacts import cpu_count
@@ -34,9 +33,9 @@ from greenkernel.records import (
 from greenkernel.run.bundle import BundleRef, build_bundle, runner_packages
 from greenkernel.run.receipt import EpochFacts, RunFacts, make_receipt
 from greenkernel.run.reconcile import Seen
+from greenkernel.runner.bootstrap import BUNDLE
 from greenkernel.runner.job import secrets_of
 from greenkernel.settings import Settings, SiteConfig
-from greenkernel.site.kubernetes import BUNDLE
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import Advice, End, PlanNow, RunStore, Submission
 from greenkernel.tariffs import SiteGrid, grid_time, site_grids

@@ -6,14 +6,17 @@ import sqlite3
 import sys
 import threading
 import time
+import traceback
+from collections import Counter
 from pathlib import Path
 
 from greenkernel.clock import Clock, RealClock
 from greenkernel.errors import GreenKernelError, TemporaryError
 from greenkernel.home import Home
 from greenkernel.osfacts import spawn_detached
-from greenkernel.records import JobStatus, Offer
+from greenkernel.records import JobStatus, Offer, RunState
 from greenkernel.run.conduct import Conductor, SitesNow
+from greenkernel.store.runs import End
 
 # A local look costs little; a remote store or cluster is asked less often unless something wakes us.
 _LOCAL_PASS_S = 0.1
@@ -21,6 +24,8 @@ _REMOTE_PASS_S = 1.0
 _OFFERS_S = 2.0
 _LINGER_S = 20.0
 _WAKE_POLL_S = 0.02
+# So often in a row may a run's pass fail for a reason that nobody foresaw.
+_TROUBLES = 5
 LOCK_FILE = "controller.lock"
 WAKE_FILE = "wake"
 LOG_FILE = "controller.log"
@@ -57,6 +62,7 @@ class Controller:
         self._home = home
         self._clock = clock
         self._conductors: dict[str, Conductor] = {}
+        self._troubles: Counter[str] = Counter()
         self._changed = threading.Event()
         self._offers: dict[str, Offer] = {}
         self._offers_at = 0.0
@@ -86,15 +92,29 @@ class Controller:
             return False
         sites_now = self._look_at_sites()
         for run in runs:
+            self._step_one(run, sites_now)
+        return True
+
+    def _step_one(self, run: str, sites_now: SitesNow) -> None:
+        """One run's trouble must not stop the others."""
+        try:
             if run not in self._conductors:
                 self._conductors[run] = self._home.conductor(run)
-            try:
-                self._conductors[run].step(sites_now)
-            except GreenKernelError as e:
-                self._home.journal.note(run, f"this pass failed: {e}")
-                if not isinstance(e, TemporaryError):
-                    self._home.journal.update(run, state="failed", detail=str(e), is_open=False)
-        return True
+            self._conductors[run].step(sites_now)
+            self._troubles[run] = 0
+        except TemporaryError as e:
+            self._home.journal.note(run, f"this pass failed: {e}")
+        except Exception as e:  # whatever it is, the run's owner must see it
+            self._troubles[run] += 1
+            traceback.print_exc()
+            if isinstance(e, GreenKernelError) or self._troubles[run] >= _TROUBLES:
+                self._give_up(run, f"{type(e).__name__}: {e}")
+
+    def _give_up(self, run: str, why: str) -> None:
+        log = self._home.settings.home / LOG_FILE
+        error = f"the controller cannot bring this run on ({why}); see {log}"
+        self._home.run_store(run).end(End(state=RunState.FAILED, at=self._clock.now(), error=error))
+        self._home.journal.update(run, state=RunState.FAILED, detail=error, is_open=False)
 
     def _look_at_sites(self) -> SitesNow:
         jobs: dict[str, list[JobStatus]] = {}
@@ -137,8 +157,8 @@ class _WakeFile:
             return 0
 
 
-def ensure_controller(home: Path, sites_file: Path) -> None:
-    """Wake the home's controller, and start one where there is none."""
+def ensure_controller(home: Path, sites_file: Path) -> bool:
+    """Wake the home's controller, and start one where there is none; returns whether one was started."""
     (home / WAKE_FILE).touch()
     lock = Lock(home / LOCK_FILE)
     alone = lock.take()
@@ -146,6 +166,7 @@ def ensure_controller(home: Path, sites_file: Path) -> None:
     if alone:
         command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
         spawn_detached(command, cwd=home, log=home / LOG_FILE)
+    return alone
 
 
 def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from greenkernel.model.predict import remaining
+from greenkernel.model.progress import remaining
 from greenkernel.plan.path import solve
 from greenkernel.plan.problem import Impossible, Option, Problem, choose_grid
 from greenkernel.records import Plan, Prediction, Progress, RefusedMove, Request

@@ -16,7 +16,7 @@ from typing import Any
 from greenkernel.cell.bind import Loaded, bind, load_result, rebuild_error
 from greenkernel.cell.capture import capture
 from greenkernel.cell.transform import to_python
-from greenkernel.controller import ensure_controller
+from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.options import Wanted, due_at, resolve
@@ -28,6 +28,8 @@ from greenkernel.store.runs import Advice, RunStore, Submission, Wish
 _LOCAL_POLL_S = 0.03
 _REMOTE_POLL_S = 0.5
 _CARE_S = 2.0
+# A controller that was killed comes back at once; one that cannot live must be said.
+_MOST_STARTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Run:
         self._namespace: dict[str, Any] = {} if namespace is None else namespace
         self._loaded: Loaded | None = None
         self._cared_at = 0.0
+        self._starts = 0
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.state}{f', {self.detail}' if self.detail else ''}>"
@@ -236,9 +239,17 @@ class Run:
 
     def _care(self, *, at_once: bool = False) -> None:
         """The controller may have been killed: see to it that there is one."""
-        if at_once or time.monotonic() - self._cared_at > _CARE_S:
-            self._cared_at = time.monotonic()
-            ensure_controller(self._home.settings.home, self._home.settings.sites_path)
+        if not at_once and time.monotonic() - self._cared_at < _CARE_S:
+            return
+        self._cared_at = time.monotonic()
+        home = self._home.settings.home
+        started = ensure_controller(home, self._home.settings.sites_path)
+        self._starts = self._starts + 1 if started else 0
+        if self._starts > _MOST_STARTS:
+            raise UserError(
+                f"the controller ends as soon as it starts, so run {self.id} does not go on",
+                what_to_do=f"Look into {home / LOG_FILE}",
+            )
 
     def _entry(self) -> Entry:
         for entry in self._home.journal.entries():

@@ -165,7 +165,7 @@ class Stages:
         offers = self._offers()
         found: list[Prediction] = []
         for name, grid in grids.items():
-            facts = _site_facts(grid, offers[name], request, now)
+            facts = _site_facts(grid, offers[name], request, now, profiled=bool(measured.slices))
             found += predict(measured, capture.bytes, request, facts, due_s=due_s)
         return tuple(found)
 
@@ -207,10 +207,12 @@ class Stages:
             return bundle
 
 
-def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime) -> SiteFacts:
+def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime, *, profiled: bool) -> SiteFacts:
     config, tariff = grid.config, grid.tariff
     excluded = bool(request.sites) and grid.site not in request.sites
     least, most = request.cores_min or 1, min(request.cores_max or offer.cores_max, offer.cores_max)
+    # Nothing is known of how the cell uses cores without a profile: it gets what it would have here.
+    counts = _core_counts(least, max(least, most)) if profiled else (max(least, most),)
 
     def emissions_of(energy_wh: float, start_s: float, end_s: float) -> float:
         start, end = now + timedelta(seconds=start_s), now + timedelta(seconds=end_s)
@@ -218,7 +220,7 @@ def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime) -
 
     return SiteFacts(
         name=grid.site,
-        cores=_core_counts(least, max(least, most)),
+        cores=counts,
         cores_most=offer.cores_max,
         startup_s=_startup(config),
         power=SitePower(

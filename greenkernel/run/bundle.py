@@ -33,6 +33,8 @@ _PIP_S = 600
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What the runner imports, besides the standard library.
 _RUNNER_NEEDS = ("blake3", "cloudpickle", "ipython", "joblib", "matplotlib-inline", "msgspec", "obstore")
+# IPython completes names with it, which nobody asks of a runner, and it has 5,600 files.
+_NOT_NEEDED = frozenset({"jedi"})
 _NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==([^\s]+)")
 
 
@@ -54,7 +56,7 @@ def runner_packages() -> list[Package]:
     waiting = list(_RUNNER_NEEDS)
     while waiting:
         name = waiting.pop()
-        if normal(name) in found:
+        if normal(name) in found or normal(name) in _NOT_NEEDED:
             continue
         try:
             distribution = metadata.distribution(name)

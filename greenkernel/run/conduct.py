@@ -85,6 +85,7 @@ class Conductor:
         self._submission: Submission | None = None
         self._epochs: list[EpochOpen] = []
         self._advising: threading.Thread | None = None
+        self._advice_error: Exception | None = None
         self._last_seen_job = clock.now()
 
     @property
@@ -98,6 +99,9 @@ class Conductor:
         Returns:
             True once the run is closed: it has ended and nothing of it is left anywhere.
         """
+        if self._advice_error is not None:
+            error, self._advice_error = self._advice_error, None
+            raise error
         seen = self._look(sites_now)
         plan = self._adviser.replan(seen) if seen.advice is not None and seen.end is None else None
         if plan is not None:
@@ -193,6 +197,9 @@ class Conductor:
             return
         except GreenKernelError as e:
             self._finish(Finish(state=RunState.FAILED, error=str(e)), seen)
+            return
+        except Exception as e:  # raised again in the next pass, where the controller counts such troubles
+            self._advice_error = e
             return
         if advice.plan is not None:
             self._store.put_plan(PlanNow(plan=advice.plan))

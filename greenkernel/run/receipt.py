@@ -251,29 +251,45 @@ def _move(facts: RunFacts, older: EpochFacts, newer: EpochFacts, tariffs: Mappin
 
 def _baselines(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> tuple[Baseline, ...]:
     """The same job by the same method: at once, on one site, without profiling and without a move."""
-    if not facts.epochs or facts.advised_at is None:
+    began = [epoch for epoch in facts.epochs if epoch.claimed_at is not None]
+    if not began or facts.advised_at is None:
         return ()
-    useful_cpu_s = sum(epoch.cpu_s for epoch in facts.epochs) - sum(e.lost_cpu_s for e in facts.epochs[:-1])
-    names = [facts.home, *(site for site in tariffs if site != facts.home)]
+    useful_cpu_s = sum(epoch.cpu_s for epoch in began) - sum(epoch.lost_cpu_s for epoch in began[:-1])
     found = []
-    for site in names:
-        prediction = _cheapest(facts.predictions, site)
+    for site in (facts.home, *(site for site in tariffs if site != facts.home)):
+        prediction = _like(facts.predictions, site, began[0].opened.cores)
         if prediction is None:
             continue
-        tariff = tariffs[site]
-        duration_s = prediction.time_s.mid + prediction.startup_s.mid
-        energy = tariff.running_wh(useful_cpu_s) + tariff.idle_wh(prediction.cores, duration_s)
+        tariff, cores = tariffs[site], prediction.cores
+        duration_s = prediction.startup_s.mid + sum(
+            _useful_wall_s(epoch, is_last=epoch is began[-1]) * _slower(facts, epoch, prediction) for epoch in began
+        )
         end = facts.advised_at + timedelta(seconds=duration_s)
-        embodied = tariff.embodied_g_per_core_h.scaled(prediction.cores * duration_s / 3600)
+        energy = tariff.running_wh(useful_cpu_s) + tariff.idle_wh(cores, duration_s)
+        embodied = tariff.embodied_g_per_core_h.scaled(cores * duration_s / 3600)
         name = "now, at home" if site == facts.home else f"now, on {site}"
         emissions = tariff.grams(energy, facts.advised_at, end) + embodied
         found.append(Baseline(name=name, site=site, emissions_g=emissions))
     return tuple(found)
 
 
-def _cheapest(predictions: Sequence[Prediction], site: str) -> Prediction | None:
+def _useful_wall_s(epoch: EpochFacts, *, is_last: bool) -> float:
+    """Seconds at work, less what was lost when the epoch was left."""
+    wall_s = _seconds(epoch.claimed_at or epoch.ended_at, epoch.ended_at)
+    lost = 0.0 if is_last or not epoch.cpu_s else min(1.0, epoch.lost_cpu_s / epoch.cpu_s)
+    return wall_s * (1 - lost)
+
+
+def _slower(facts: RunFacts, epoch: EpochFacts, there: Prediction) -> float:
+    """How much longer the same work takes elsewhere, as the predictions say."""
+    here = _like(facts.predictions, epoch.opened.site, epoch.opened.cores)
+    return there.time_s.mid / here.time_s.mid if here is not None and here.time_s.mid else 1.0
+
+
+def _like(predictions: Sequence[Prediction], site: str, cores: int) -> Prediction | None:
+    """The prediction for a site with the nearest number of cores."""
     here = [p for p in predictions if p.site == site]
-    return min(here, key=lambda p: p.emissions_g.mid, default=None)
+    return min(here, key=lambda p: abs(p.cores - cores), default=None)
 
 
 def _saved(baselines: Sequence[Baseline], total: Interval) -> Interval:

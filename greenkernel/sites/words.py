@@ -6,6 +6,9 @@ import signal
 
 from greenkernel.units import format_bytes
 
+# The line of a pod's bootstrap.
+_ALL_IS_WELL = "greenkernel: installed "
+
 
 def out_of_memory(limit_bytes: int, used_bytes: int | None = None) -> str:
     """A job that was killed because it wanted more memory than it was given."""
@@ -24,6 +27,9 @@ def killed_by(number: int) -> str:
 
 
 def said_last(output: str) -> str:
-    """The last line of a job's output behind a colon, or nothing; at most 300 characters."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    """The last line of a job's output behind a colon, or nothing; at most 300 characters.
+
+    What a start that went well has said explains nothing and is left out.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(_ALL_IS_WELL)]
     return f": {lines[-1][-300:]}" if lines else ""

@@ -23,7 +23,8 @@ from greenkernel.store.payloads import dump
 from greenkernel.store.runs import RunStore, Submission
 
 OWNER = "tester-1"
-SLEEP = "import time\nbegun = True\ntime.sleep(600)\n"
+BEGUN = "the cell has begun"
+SLEEP = f"import time\nprint({BEGUN!r}, flush=True)\ntime.sleep(600)\n"
 MIB = 1 << 20
 
 
@@ -67,7 +68,7 @@ class Bench:
         capture = Capture(
             transformed=source,
             reads=(),
-            binds=("x", "begun"),
+            binds=("x",),
             items=(),
             payload=dump({}, store.blobs).payload,
             python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -143,13 +144,12 @@ class SiteContract:
     """Subclasses bring a ``bench`` fixture."""
 
     def _begun(self, bench: Bench, site: Site, job: JobSpec) -> None:
-        """Submit and wait until the cell runs."""
+        """Submit and wait until the cell has printed that it runs."""
         site.submit(job)
         store = bench.run_store(job)
 
         def runs() -> bool:
-            progress = store.progress(1)
-            return progress is not None and progress.detail == "running"
+            return any(BEGUN in event.text for _, events in store.logs(1) for event in events)
 
         eventually("the cell to run", runs, within_s=bench.start_s)
 
@@ -219,7 +219,7 @@ class SiteContract:
 
     def test_a_job_that_does_not_leave_is_killed_after_its_grace(self, bench: Bench) -> None:
         """Not before: a cell that ignores SIGTERM has the whole grace period, and is gone soon after."""
-        source = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n"
+        source = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
         site, job = bench.controller(OWNER), bench.job(source, grace_s=6)
         self._begun(bench, site, job)
         clock = RealClock()
@@ -232,7 +232,7 @@ class SiteContract:
 
     def test_stop_leaves_nothing(self, bench: Bench) -> None:
         """A running job with a child of its own is gone with all that it had; stopping again is harmless."""
-        source = "import subprocess, sys\nchild = subprocess.Popen(['sleep', '600'])\n" + SLEEP
+        source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n" + SLEEP
         site, job = bench.controller(OWNER), bench.job(source)
         self._begun(bench, site, job)
         assert [] != bench.left(job.run, 1)

@@ -118,6 +118,8 @@ def _pod(job: JobSpec, settings: PodSettings) -> dict[str, Any]:
         "terminationGracePeriodSeconds": max(1, math.ceil(job.grace_s)),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        # Process 1 has no default reaction to signals and must reap orphans: the runner must not be it.
+        "shareProcessNamespace": True,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER_ID,

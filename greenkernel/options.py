@@ -148,7 +148,9 @@ class Parser(argparse.ArgumentParser):
         """Translate argparse's complaint."""
         unknown = re.search(r"unrecognized arguments: (\S+)", message)
         if unknown:
-            known = sorted(string for string in self._option_string_actions if string.startswith("--"))
+            # A mistake behind a sub-command is reported by the parser before it, which does not know its options.
+            mine = {string for string in self._option_string_actions if string.startswith("--")}
+            known = sorted(mine | {f"--{option.name}" for option in OPTIONS})
             near = difflib.get_close_matches(unknown[1].split("=")[0], known, n=1)
             advice = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
             raise UserError(f"{unknown[1]} is not an option", what_to_do=advice)

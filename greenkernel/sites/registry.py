@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,18 +62,12 @@ def _kubernetes(name: str, site: SiteConfig, where: str, *, owner: str, clock: C
     from greenkernel.sites.kubernetes.client import Address, Cluster
     from greenkernel.sites.kubernetes.site import KubernetesSite
 
-    if site.image is None:
-        raise UserError(
-            f"the site {name} has no image",
-            where=where,
-            what_to_do='Give one with a Python, image = "python:3.11-slim"',
-        )
     kubeconfig = None if site.kubeconfig is None else Path(where).parent / Path(site.kubeconfig).expanduser()
     address = Address(kubeconfig=kubeconfig, context=site.context, namespace=site.namespace)
     return KubernetesSite(
         name,
         cluster=Cluster(address),
-        image=site.image,
+        image=site.image or f"python:{sys.version_info.major}.{sys.version_info.minor}-slim",
         max_cores=site.max_cores,
         memory_bytes=_memory(name, site, where),
         owner=owner,

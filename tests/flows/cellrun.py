@@ -118,9 +118,7 @@ def _child() -> None:
     before = Before.of(namespace, captured)
     events: list[LogEvent] = []
     outcome = execute(captured.transformed, namespace, events.append, file_name=FILE)
-    result = collect(
-        namespace, before, outcome, blobs, run="test", epoch=1, finished_at=NOW, only=tuple(out)
-    )
+    result = collect(namespace, before, outcome, blobs, run="test", epoch=1, finished_at=NOW, only=tuple(out))
     Path(left).write_bytes(b'{"result": %s, "events": %s}' % (to_json(result), to_json(events)))
 
 

@@ -71,7 +71,7 @@ def test_predict_ships_nothing(home: Home, tmp_path: Path) -> None:
         ("nothing to run", [], "# only a comment\n"),
         ("line 2", [], "x = 1\ny = (\n"),
         ("is no number of cores", ["--cores", "none"], "x = 1"),
-        ("no environment variable", ["--env", "SURELY_NOT_SET"], "x = 1"),
+        ("SURELY_NOT_SET is not set", ["--env", "SURELY_NOT_SET"], "x = 1"),
         ("there is no file", ["--sites", "missing.toml"], "x = 1"),
     ],
 )

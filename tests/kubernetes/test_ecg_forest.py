@@ -16,7 +16,7 @@ from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.session import Run, train
 from greenkernel.settings import Settings
-from tests.clusters import Clusters
+from tests.clusters.api import Clusters
 from tests.flows.conftest import end_controllers, eventually
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]

@@ -14,6 +14,9 @@ from greenkernel.session import Run
 from greenkernel.store.runs import LogEvent
 
 
+_IF_THIS_SLEEPS = "while this machine sleeps, planning, moves and embedded sites stand still; jobs on Kubernetes go on"
+
+
 class Voice(Protocol):
     """Where our own words and the cell's output go."""
 
@@ -114,6 +117,7 @@ class _Teller:
             self._voice.say(predictions_text(advice.predictions, advice.plan))
             if advice.plan is not None:
                 self._voice.say(plan_text(advice.plan, zone=self._zone))
+                self._voice.say(_IF_THIS_SLEEPS)
         notes = run.journal()
         for _at, text in notes[self._journal :]:
             if text.startswith(("epoch ", "leaves ")):

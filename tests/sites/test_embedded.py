@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from greenkernel.clock import RealClock
+from greenkernel.osfacts import start_time, usable_cores
+from greenkernel.records import JobPhase, JobSpec
+from greenkernel.sites import jobfolder
 from greenkernel.sites.base import Site
 from greenkernel.sites.jobfolder import MARK
 from greenkernel.sites.local import EmbeddedSite
 from greenkernel.store.objects import StoreAddress
-from tests.sites.contract import Bench, SiteContract
+from tests.sites.contract import BEGUN, OWNER, SLEEP, Bench, SiteContract, ended, eventually, phase, status
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="embedded sites need Linux or macOS")
 
@@ -58,3 +67,160 @@ def bench(tmp_path: Path, folder: Path) -> Iterator[Bench]:
 
 class TestContract(SiteContract):
     """The contract on processes."""
+
+
+def slow_site(folder: Path, speed: float) -> Site:
+    """The same site, emulating a slower machine."""
+    return EmbeddedSite("here", folder, cores=2, memory_bytes=1 << 32, speed=speed, owner=OWNER, clock=RealClock())
+
+
+def the_guard(folder: Path, job: JobSpec) -> dict[str, Any]:
+    """The process that watches over a job, once it has introduced itself."""
+    eventually("a guard", lambda: jobfolder.read(folder / job.name, jobfolder.GUARD) is not None)
+    found = jobfolder.read(folder / job.name, jobfolder.GUARD)
+    assert found is not None
+    return found
+
+
+def begun(bench: Bench, site: Site, source: str, **options: Any) -> JobSpec:
+    """A job whose cell has begun to run."""
+    job = bench.job(source, **options)
+    site.submit(job)
+    store = bench.run_store(job)
+    eventually("the cell", lambda: any(BEGUN in event.text for _, events in store.logs(1) for event in events))
+    return job
+
+
+def test_a_killed_guard_takes_its_job_along(bench: Bench, folder: Path) -> None:
+    """The runner is gone at once, its children after the next look; the end is told with its reason, once for all."""
+    site = bench.controller(OWNER)
+    job = begun(bench, site, "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n" + SLEEP)
+    runner = jobfolder.read(folder / job.name, jobfolder.STATUS)
+    assert runner is not None
+    os.kill(the_guard(folder, job)["pid"], signal.SIGKILL)
+    eventually("the runner's end", lambda: start_time(runner["runner"]["pid"]) is None, within_s=2)
+    last = ended(site, job, within_s=5)
+    assert "the process that watches over the job was killed" == last.detail
+    assert [] == marked(folder / job.name)
+    assert last == status(bench.controller(OWNER), job)
+    site.submit(job)
+    assert last == status(site, job)
+
+
+def test_a_job_is_never_left_stopped(bench: Bench, folder: Path) -> None:
+    """A guard that is killed while a slow site's job rests leaves no stopped process behind, before anybody looks."""
+    site = slow_site(folder, 0.2)
+    job = begun(bench, site, "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n" + SLEEP)
+    guard = the_guard(folder, job)["pid"]
+    others = set(marked(folder / job.name)) - {guard}
+    assert len(others) >= 2
+    eventually("a rest", lambda: all(b") T" in Path(f"/proc/{pid}/stat").read_bytes() for pid in others))
+    os.kill(guard, signal.SIGSTOP)  # so that it does not wake them between look and kill
+    os.kill(guard, signal.SIGKILL)
+    eventually("the end of the runner and its child", lambda: marked(folder / job.name) == [], within_s=5)
+    ended(site, job, within_s=5)
+
+
+def test_a_slow_site_gives_its_share(bench: Bench, folder: Path) -> None:
+    """At speed 0.5 half a second of CPU time takes about a second."""
+    source = (
+        f"print({BEGUN!r}, flush=True)\nimport time\nwall, cpu = time.monotonic(), time.process_time()\n"
+        "while time.process_time() - cpu < 1.0: pass\n"
+        "open('share', 'w').write(str(time.monotonic() - wall))\n" + SLEEP
+    )
+    site = slow_site(folder, 0.5)
+    job = begun(bench, site, source)
+    eventually("the measurement", lambda: any(folder.glob("*/work/**/share")))
+    eventually("its end", lambda: bool(next(folder.glob("*/work/**/share")).read_text()))
+    took_s = float(next(folder.glob("*/work/**/share")).read_text())
+    assert 1.8 < took_s < 4, f"{job.name} took {took_s} s"  # the upper bound allows for a busy machine
+
+
+def test_a_submission_that_was_cut_off_is_completed_by_the_next(bench: Bench, folder: Path) -> None:
+    """A folder without a guard is partial after a moment; submitting again starts the job, stopping removes it."""
+    site, job = bench.controller(OWNER), bench.job("x = 1\n")
+    lend = begun(bench, site, SLEEP)
+    spec = jobfolder.read(folder / lend.name, jobfolder.SPEC)
+    assert spec is not None
+    cut_off = folder / job.name
+    for name in ("home", "tmp", "work"):
+        (cut_off / name).mkdir(parents=True)
+    jobfolder.replace(
+        cut_off, jobfolder.SPEC, {**spec, "job": {**spec["job"], "run": job.run}, "secrets": dict(job.secrets)}
+    )
+    assert JobPhase.PENDING is phase(site, job)
+    long_ago = time.time() - 60
+    os.utime(cut_off / jobfolder.SPEC, (long_ago, long_ago))
+    assert JobPhase.PARTIAL is phase(site, job)
+    site.submit(job)
+    assert 0 == ended(site, job).exit_code
+
+
+def test_a_stop_that_was_cut_off_is_finished_by_the_next_look(bench: Bench, folder: Path) -> None:
+    """A folder that was moved away while its processes still run: the next listing ends them and removes it."""
+    site = bench.controller(OWNER)
+    job = begun(bench, site, SLEEP)
+    (folder / job.name).rename(folder / f".gone-{job.name}~cut")
+    assert [] == site.jobs()
+    assert [] == marked(folder / job.name)
+    assert [] == list(folder.iterdir())
+
+
+def test_a_guard_that_comes_too_late_starts_nothing(bench: Bench, folder: Path) -> None:
+    """Once a job is stopped, a guard that was on its way finds no folder; a second guard finds the first."""
+    site = bench.controller(OWNER)
+    job = begun(bench, site, SLEEP)
+    before = jobfolder.read(folder / job.name, jobfolder.GUARD)
+    command = [sys.executable, "-m", "greenkernel.sites.guard", str(folder / job.name)]
+    assert 0 == subprocess.run(command, check=False).returncode
+    assert before == jobfolder.read(folder / job.name, jobfolder.GUARD)
+    site.stop(job.run, 1)
+    assert 0 == subprocess.run(command, check=False).returncode
+    assert [] == list(folder.iterdir())
+
+
+def test_a_job_sees_its_own_folder_only(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment is short, its home and temporary folder are its own, and its secrets are not on disk any more."""
+    monkeypatch.setenv("GREENKERNEL_TEST_SECRET", "of the notebook")
+    source = "import os, json, tempfile\nprint(json.dumps([dict(os.environ), tempfile.gettempdir(), os.getcwd()]))\n"
+    site = bench.controller(OWNER)
+    job = begun(bench, site, source + SLEEP)
+    printed = "".join(event.text for _, events in bench.run_store(job).logs(1) for event in events)
+    environment, temporary, work = json.loads(printed.splitlines()[0])
+    own = str(folder / job.name)
+    assert all(place.startswith(own) for place in (environment["HOME"], temporary, work))
+    assert "GREENKERNEL_TEST_SECRET" not in environment
+    assert not {"GREENKERNEL_KEY", "GREENKERNEL_STORE"} & set(environment)
+    key = job.secrets["GREENKERNEL_KEY"].encode()
+    held = [path for path in (folder / job.name).iterdir() if path.is_file() and key in path.read_bytes()]
+    assert [] == held
+    assert "k" * 16 not in repr(job)
+
+
+def test_a_job_is_kept_on_its_cores(bench: Bench, folder: Path) -> None:
+    """Jobs of one core are put on different cores while there are any, and their children stay there."""
+    site = bench.controller(OWNER)
+    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n" + SLEEP
+    jobs = [begun(bench, site, source) for _ in range(min(2, len(usable_cores())))]
+    used = []
+    for job in jobs:
+        guard = the_guard(folder, job)["pid"]
+        cores = {frozenset(os.sched_getaffinity(pid)) for pid in marked(folder / job.name) if pid != guard}
+        assert 1 == len(cores)
+        used.append(next(iter(cores)))
+    assert [1] * len(jobs) == [len(cores) for cores in used]
+    assert len(jobs) == len(set(used))
+
+
+def test_output_is_bounded(bench: Bench) -> None:
+    """A job whose raw output has no end fills no disk: the log says how much was cut, and the end is kept."""
+    source = (
+        "import os\nfile = os.open(os.environ['GREENKERNEL_FOLDER'] + '/output.log', os.O_WRONLY | os.O_APPEND)\n"
+        "for _ in range(4000): os.write(file, b'x' * 999 + b'\\n')\n"
+        "os.write(file, b'the last line\\n')\n"
+    )
+    site = bench.controller(OWNER)
+    job = begun(bench, site, source + SLEEP)
+    eventually("the cuts", lambda: len(site.logs(job.run, 1, tail_lines=10**6)) < 1 << 20)
+    assert "the last line" == site.logs(job.run, 1, tail_lines=1).strip()
+    assert "bytes of output were cut here]" in site.logs(job.run, 1, tail_lines=10**6).splitlines()[0]

@@ -12,6 +12,7 @@ import pytest
 from tests.clusters.api import FOREIGN, Clusters, Unavailable, provider, state_of
 from tests.clusters.api import clusters as obtain
 from tests.clusters.sessions import session
+from tests.kubernetes.sitekit import bundle_of
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,12 @@ def clusters() -> Iterator[Clusters]:
         if isinstance(found, Unavailable):
             _give_up(found)
         yield found
+
+
+@pytest.fixture(scope="session")
+def bundle(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The secret that brings the runner into a plain image."""
+    return bundle_of(clusters, tmp_path_factory.mktemp("wheels"))
 
 
 def _give_up(without: Unavailable) -> NoReturn:

@@ -24,7 +24,7 @@ _REMOTE_PASS_S = 1.0
 _OFFERS_S = 2.0
 _LINGER_S = 20.0
 _WAKE_POLL_S = 0.02
-# So often in a row may a run's pass fail for a reason that nobody foresaw.
+# So often may a run's pass fail for a reason that nobody foresaw.
 _TROUBLES = 5
 LOCK_FILE = "controller.lock"
 WAKE_FILE = "wake"
@@ -101,7 +101,6 @@ class Controller:
             if run not in self._conductors:
                 self._conductors[run] = self._home.conductor(run)
             self._conductors[run].step(sites_now)
-            self._troubles[run] = 0
         except TemporaryError as e:
             self._home.journal.note(run, f"this pass failed: {e}")
         except Exception as e:  # whatever it is, the run's owner must see it

@@ -212,7 +212,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The slices of a cell and what was decided about its rows; no slices: not possible or not wanted (see notes)."""
+    """The slices of a cell and what was decided about its rows; no slices: not possible or not wanted (see notes).
+
+    ``cpu_s`` and ``wall_s`` are what profiling took, discarded slices and process starts included; ``startup_s`` is
+    what a fresh process needs before the cell: reading its values back and importing.
+    """
 
     slices: tuple[Slice, ...]
     rows_names: tuple[str, ...] = ()
@@ -222,6 +226,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    startup_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,8 +292,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """A plan that was not taken, with its figures and the reason."""
+    """A plan that was not taken, with its figures and the reason. ``site`` is where it would go."""
 
+    site: str
     what: str
     emissions_g: float
     energy_wh: float

@@ -261,7 +261,7 @@ def _baselines(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> tuple[Baseline
         if prediction is None:
             continue
         tariff, cores = tariffs[site], prediction.cores
-        duration_s = prediction.startup_s.mid + sum(
+        duration_s = _seconds(began[0].opened.opened_at, began[0].claimed_at or began[0].ended_at) + sum(
             _useful_wall_s(epoch, is_last=epoch is began[-1]) * _slower(facts, epoch, prediction) for epoch in began
         )
         end = facts.advised_at + timedelta(seconds=duration_s)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import types
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,12 +22,17 @@ from greenkernel.store.pickling import is_atom
 from greenkernel.store.returned import ModuleName, Shown
 from greenkernel.store.updates import shape_of, update_of
 
+_GONE = object()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """The namespace as it was when the cell began; holds the values, so that no address is used twice."""
+    """The namespace as it was when the cell began.
 
-    values: Mapping[str, object]
+    Values are held weakly where their type allows it: what the cell lets go of must not stay in memory.
+    """
+
+    values: Mapping[str, Callable[[], object]]
     digests: Mapping[str, str | None]
     shapes: Mapping[str, object]
     binds: tuple[str, ...]
@@ -44,13 +50,17 @@ class Before:
         values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
         followed = {name: value for name, value in values.items() if _can_change(value)}
         return cls(
-            values=values,
+            values={name: _reference(value) for name, value in values.items()},
             digests={name: digest(value, namespace) for name, value in followed.items()},
             shapes={name: shape_of(value) for name, value in followed.items()},
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
             origin=capture.payload,
         )
+
+    def had(self, name: str, value: object) -> bool:
+        """True where ``name`` was bound to this very object."""
+        return name in self.values and self.values[name]() is value
 
 
 @dataclass(slots=True)
@@ -115,7 +125,7 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         for name, value in namespace.items()
         if not _is_hidden(name)
         and (name not in outcome.brought or outcome.brought[name] is not value)
-        and (name not in before.values or before.values[name] is not value or name in before.binds)
+        and (name in before.binds or not before.had(name, value))
     ]
     if only:
         bound = [name for name in only if name in namespace]
@@ -142,8 +152,8 @@ def _updates(namespace: dict[str, Any], before: Before) -> tuple[dict[str, objec
     references: dict[int, str] = {}
     seen: set[int] = set()
     for name, was in before.digests.items():
-        value = before.values[name]
-        if id(value) in seen:
+        value = before.values[name]()
+        if value is _GONE or id(value) in seen:
             continue
         seen.add(id(value))
         same = was is not None and digest(value, namespace) == was
@@ -190,6 +200,14 @@ def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> C
 def _dotted_imports(python: str) -> list[str]:
     imports = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Import)]
     return [alias.name for node in imports for alias in node.names if "." in alias.name]
+
+
+def _reference(value: object) -> Callable[[], object]:
+    try:
+        weak = weakref.ref(value)
+    except TypeError:
+        return lambda: value
+    return lambda: _GONE if (found := weak()) is None else found
 
 
 def _can_change(value: object) -> bool:

@@ -63,7 +63,7 @@ def execute(
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
-        notebooks = dict(namespace)
+        notebooks = set(namespace)
         shell = cell_shell(namespace, streams.event)
         brought = {name: value for name, value in namespace.items() if name not in notebooks}
 

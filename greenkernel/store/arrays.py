@@ -24,6 +24,20 @@ def is_plain_array(value: object) -> bool:
     return bool(array.nbytes) and array.dtype.kind in _PLAIN_KINDS and not array.dtype.hasobject
 
 
+def is_owner(array: Any) -> bool:
+    """True for a writeable array that has memory of its own, without gaps."""
+    flags = array.flags
+    return bool(flags.owndata and flags.writeable and flags.forc)
+
+
+def whole(array: Any) -> tuple[pickle.PickleBuffer, tuple[Any, ...]]:
+    """The memory of an array that owns it, and how to rebuild one that owns its own again."""
+    # Dates are not known to the buffer protocol.
+    buffer = pickle.PickleBuffer(array.view("i8") if array.dtype.kind in "mM" else array)
+    order = "C" if array.flags.c_contiguous else "F"
+    return buffer, (as_owner, (buffer, array.dtype, array.shape, order))
+
+
 def extent(array: Any) -> tuple[int, int]:
     """First address of an array's memory and the one after its last byte."""
     low = high = int(array.__array_interface__["data"][0])
@@ -87,6 +101,15 @@ class Shared:
 def as_region(memory: Any) -> Any:
     """The buffer itself: all views of a region are made from one object."""
     return memory
+
+
+def as_owner(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
+    """A new array with a copy of ``memory``."""
+    import numpy
+
+    array = numpy.ndarray(shape, dtype, order=order)
+    array[...] = numpy.ndarray(shape, dtype, buffer=memory, order=order)
+    return array
 
 
 def as_view(memory: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, own: bool) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from greenkernel.errors import UserError
 from greenkernel.store.pickling import RefusedError, Writer
+from greenkernel.store.returned import plain_name
 
 _DEPTH = 8
 _CHILDREN = 2000
@@ -63,7 +64,7 @@ def refusal(
         namespace: The notebook's namespace.
         needed_by: The function that reads the name, where the cell does not read it itself.
     """
-    path, part = culprit(name, value, namespace)
+    path, part = culprit(plain_name(name), value, namespace)
     kind = type(part)
     label = "an open file" if isinstance(part, io.IOBase) else f"of type {_kind_name(kind)}"
     reader = f" (read by {needed_by})" if needed_by else ""

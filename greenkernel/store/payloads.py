@@ -1,7 +1,7 @@
 """Objects by name -> one pickle in the blob store and back: what they share they share again on the other side.
 
-The head blob holds one pickle per name (all with one memo), then a byte per out-of-band buffer (1: it was writeable),
-then the numbers of buffers and of names. Large buffers are blobs of their own, hashed and written without a copy.
+The head blob holds one pickle per name (all with one memo), then a byte per out-of-band buffer (its use), then the
+numbers of buffers and of names. Large buffers are blobs of their own, hashed and written without a copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
@@ -26,6 +26,8 @@ from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
 
 _LARGE = 64 * 1024
+# Uses of a buffer: only read, written to, copied by whoever reads it.
+_READ, _WRITTEN, _COPIED = range(3)
 _TRAILER = struct.Struct("<QQ")
 _DIGEST_KEY = b"\0" * KEY_BYTES
 
@@ -57,7 +59,7 @@ class _Attempt:
     shared: Shared | None = None
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
-    writeable: bytearray = field(default_factory=bytearray)
+    uses: bytearray = field(default_factory=bytearray)
     buffer_bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
@@ -102,18 +104,18 @@ class _Attempt:
         if raw.nbytes < _LARGE:
             return True
         self.buffers.append(self.blobs.put(raw))
-        self.writeable.append(not raw.readonly)
+        self.uses.append(_COPIED if id(buffer) in self.writer.copied else _READ if raw.readonly else _WRITTEN)
         self.buffer_bytes += raw.nbytes
         return False
 
     def finish(self) -> Dumped:
-        self.head.write(self.writeable)
-        self.head.write(_TRAILER.pack(len(self.writeable), len(self.sizes)))
+        self.head.write(self.uses)
+        self.head.write(_TRAILER.pack(len(self.uses), len(self.sizes)))
         view = self.head.getbuffer()
         payload = Payload(head=self.blobs.put(view), buffers=tuple(self.buffers), bytes=view.nbytes + self.buffer_bytes)
-        return Dumped(
-            payload=payload, sizes=self.sizes, needed=self.added, modules=frozenset(self.writer.modules - {""})
-        )
+        modules = frozenset(self.writer.modules - {""})
+        del self.writer  # it holds all objects, and this attempt too
+        return Dumped(payload=payload, sizes=self.sizes, needed=self.added, modules=modules)
 
 
 def dump(
@@ -186,31 +188,39 @@ def entries(
     buffers, names = _TRAILER.unpack(head[-_TRAILER.size :])
     if buffers != len(payload.buffers):
         raise IntegrityError("a payload does not have the buffers that its head tells of")
-    flags = bytes(head[-_TRAILER.size - buffers : -_TRAILER.size])
+    uses = bytes(head[-_TRAILER.size - buffers : -_TRAILER.size])
     pickles = io.BytesIO(head[: -_TRAILER.size - buffers])
-    reader = Reader(pickles, _buffers(payload, flags, blobs), namespace, refer, track=track)
+    reader = Reader(pickles, _buffers(payload, uses, blobs), namespace, refer, track=track)
     last = None
-    for _ in range(names):
-        try:
-            name, value = reader.load()
-        except GreenKernelError:
-            raise
-        # Unpickling calls the objects' own code, which may raise anything.
-        except Exception as e:
-            place = f"what follows {last}" if last else "the first object"
-            raise UserError(
-                f"{place} cannot be rebuilt here: {type(e).__name__}: {e}",
-                what_to_do="Have the same packages on both sides, or keep it out of the cell",
-            ) from e
-        yield name, value
-        last = name
+    try:
+        for _ in range(names):
+            name, value = _next(reader, last)
+            last = name
+            yield name, value
+            del value
+    finally:
+        reader.close()
 
 
-def _buffers(payload: Payload, flags: bytes, blobs: Blobs) -> Iterator[Any]:
-    for address, writeable in zip(payload.buffers, flags, strict=True):
+def _next(reader: Reader, last: str | None) -> tuple[str, Any]:
+    try:
+        return cast("tuple[str, Any]", reader.load())
+    except GreenKernelError:
+        raise
+    # Unpickling calls the objects' own code, which may raise anything.
+    except Exception as e:
+        place = f"what follows {last}" if last else "the first object"
+        raise UserError(
+            f"{place} cannot be rebuilt here: {type(e).__name__}: {e}",
+            what_to_do="Have the same packages on both sides, or keep it out of the cell",
+        ) from e
+
+
+def _buffers(payload: Payload, uses: bytes, blobs: Blobs) -> Iterator[Any]:
+    for address, use in zip(payload.buffers, uses, strict=True):
         view = blobs.get(address)
-        # The store's bytes cannot be written; a copy only where the original could.
-        yield bytearray(view) if writeable else view.toreadonly()
+        # The store's bytes cannot be written: a copy where the original could, and nobody else makes one.
+        yield bytearray(view) if use == _WRITTEN else view.toreadonly()
 
 
 class _Hashing:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store.arrays import Shared, is_plain_array
+from greenkernel.store.arrays import Shared, is_owner, is_plain_array, whole
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 _CONTAINERS = (list, dict, set, bytearray)
@@ -73,6 +73,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self._stable = stable
         self._here = Here()
         self.arrays: list[Any] = []
+        # Buffers that their reader copies, by ``id``.
+        self.copied: dict[int, pickle.PickleBuffer] = {}
         self.modules: set[str] = set()
         self.needed: dict[str, str] = {}
 
@@ -124,13 +126,20 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self._need(cls.__qualname__, cls, cls.__qualname__)
             # Pickling an instance leaves this on the class.
             reduced[2][0].pop("__slotnames__", None)
+            if reduced[0] is _inner._make_skeleton_class and isinstance(vars(cls).get("__slots__"), str | tuple | list):
+                reduced[1][3]["__slots__"] = vars(cls)["__slots__"]
         return reduced
 
     def _array(self, array: Any) -> Any:
         if self._shared is None:
             self.arrays.append(array)
+        elif (view := self._shared.reduced(array)) is not None:
+            return view
+        if not is_owner(array):
             return NotImplemented
-        return self._shared.reduced(array) or NotImplemented
+        buffer, reduced = whole(array)
+        self.copied[id(buffer)] = buffer
+        return reduced
 
     def _is_ours(self, function: Any) -> bool:
         return self._namespace is not None and getattr(function, "__globals__", None) is self._namespace
@@ -191,6 +200,11 @@ class Reader(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> object:
         """An object that the writer knew this side has."""
         return self._refer(pid)
+
+    def close(self) -> None:
+        """Let go of everything that was read, without waiting for the garbage collector."""
+        self._own.clear()
+        self.memo = {}
 
     def _make_function(self, code: Any, base: Any, name: Any, defaults: Any, closure: Any) -> types.FunctionType:
         if isinstance(base, Here) or base.get("__name__") == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+_WITH_ATTRIBUTES = ("plain", "list", "dict", "set", "deque")
 _DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
 
 
@@ -22,7 +23,7 @@ class _Plain:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """New content for one object; ``attributes`` is None where it has no ``__dict__``."""
+    """New content for one object; ``attributes`` are its ``__dict__``, None where that is not to be touched."""
 
     kind: str
     content: Any = None
@@ -33,8 +34,8 @@ def update_of(value: Any) -> Update | None:
     """The content of an object; None where its type cannot take in another one's content."""
     for kind, fits, take, _ in _KINDS:
         if fits(value):
-            attributes = vars(value) if kind not in ("class", "function") and hasattr(value, "__dict__") else None
-            return Update(kind, take(value), None if attributes is None else dict(attributes))
+            attributes = dict(vars(value)) if kind in _WITH_ATTRIBUTES and hasattr(value, "__dict__") else None
+            return Update(kind, take(value), attributes)
     return None
 
 
@@ -45,14 +46,12 @@ def shape_of(value: Any) -> object:
 
 def apply(update: Update, target: Any) -> bool:
     """Put the content into ``target``; False where it does not fit, and nothing has changed then."""
-    for kind, fits, _, put in _KINDS:
-        if kind == update.kind and fits(target):
-            if not put(target, update.content):
-                return False
-            if update.attributes is not None:
-                _set_attributes(target, update.attributes)
-            return True
-    return False
+    put = next(put for kind, _, _, put in _KINDS if kind == update.kind)
+    if not put(target, update.content):
+        return False
+    if update.attributes is not None:
+        _set_attributes(target, update.attributes)
+    return True
 
 
 def _set_attributes(target: Any, attributes: dict[str, Any]) -> None:
@@ -132,22 +131,29 @@ def _put_function(target: types.FunctionType, content: dict[str, Any]) -> bool:
     return True
 
 
-def _has_only_a_dict(value: Any) -> bool:
+def _is_plain(value: Any) -> bool:
+    """True where ``__dict__`` is all there is, and pickle is not told otherwise."""
     kind = type(value)
-    plain = kind.__basicsize__ == _Plain.__basicsize__ and kind.__itemsize__ == 0
-    return plain and hasattr(value, "__dict__") and not isinstance(value, type)
+    small = kind.__basicsize__ == _Plain.__basicsize__ and kind.__itemsize__ == 0
+    usual = all(
+        getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")
+    )
+    return small and usual and hasattr(value, "__dict__") and not hasattr(kind, "__setstate__")
 
 
 def _state(value: Any) -> Any:
-    reduced = value.__reduce_ex__(5)
-    return reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
+    """The state that pickle takes, for an object whose class is all that it is first made from; else None."""
+    try:
+        reduced = value.__reduce_ex__(5)
+    except (TypeError, AttributeError):  # an object of C without any pickling
+        return None
+    if not isinstance(reduced, tuple) or len(reduced) < 3 or any(part is not None for part in reduced[3:]):
+        return None
+    return reduced[2] if all(part is type(value) for part in reduced[1]) else None
 
 
 def _has_state(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic | numpy.dtype):
-        return False
-    return callable(getattr(type(value), "__setstate__", None)) and _state(value) is not None
+    return _state(value) is not None
 
 
 def _refill(add: str) -> Callable[[Any, Any], bool]:
@@ -160,12 +166,24 @@ def _refill(add: str) -> Callable[[Any, Any], bool]:
 
 
 def _put_state(target: Any, content: Any) -> bool:
-    target.__setstate__(content)
+    """As pickle does it; what the object keeps out of its state stays."""
+    if hasattr(target, "__setstate__"):
+        target.__setstate__(content)
+        return True
+    attributes, slots = content if isinstance(content, tuple) and len(content) == 2 else (content, None)
+    for name, value in {**(attributes or {}), **(slots or {})}.items():
+        object.__setattr__(target, name, value)
     return True
 
 
-def _has_dict(value: Any) -> bool:
-    return isinstance(value, dict)
+def _is_random_state(value: Any) -> bool:
+    random = sys.modules.get("numpy.random")
+    return random is not None and isinstance(value, random.RandomState)
+
+
+def _put_random_state(target: Any, content: Any) -> bool:
+    target.set_state(content)
+    return True
 
 
 # kind, whether it fits, its content, and how another one's content is put in; the first that fits is taken.
@@ -173,13 +191,14 @@ _Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, A
 _KINDS: tuple[_Kind, ...] = (
     ("array", _is_array, lambda a: a.view(), _put_array),
     ("list", lambda v: isinstance(v, list), list, _refill("extend")),
-    ("dict", _has_dict, dict, _refill("update")),
+    ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),
     ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
     ("bytearray", lambda v: isinstance(v, bytearray), bytes, _refill("extend")),
     ("generator", _is_generator, lambda g: g.bit_generator.state, _put_generator),
+    ("random state", _is_random_state, lambda r: r.get_state(legacy=False), _put_random_state),
     ("class", lambda v: isinstance(v, type), _take_class, _put_class),
     ("function", lambda v: type(v) is types.FunctionType, _take_function, _put_function),
-    ("plain", _has_only_a_dict, lambda _: None, lambda _target, _content: True),
+    ("plain", _is_plain, lambda _: None, lambda _target, _content: True),
     ("state", _has_state, _state, _put_state),
 )

@@ -1,0 +1,70 @@
+"""What a profile's slices say of the whole cell on the machine where they ran; every prediction starts from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenkernel.model.memory import memory
+from greenkernel.model.time import Estimate, Run, Scaling, by_cores, by_knob, by_rows, combined
+from greenkernel.records import Interval, Profile, Slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """What the slices say of the whole cell on the profiled machine; the laws behind every prediction.
+
+    Attributes:
+        estimate: CPU seconds.
+        scaling: Wall seconds by cores.
+        extrapolation: Work of the whole cell over that of the largest slice.
+        how: How it was estimated, in words.
+    """
+
+    estimate: Estimate
+    scaling: Scaling
+    extrapolation: float
+    how: str
+
+    @property
+    def unsure(self) -> tuple[str, ...]:
+        """Everything that speaks against it."""
+        return (*self.estimate.unsure, *self.scaling.unsure)
+
+
+def whole_cell(profile: Profile) -> Whole | None:
+    """The laws through a profile's slices; None where there is none."""
+    slices = profile.slices
+    if not slices:
+        return None
+    at_full_knob = [s for s in slices if s.knob is None]
+    rows_total = profile.rows_total or 1000
+    # Every size is a slice of its own CPU seconds, so that repeats and core counts count as repeats.
+    row_points = [(max(1.0, s.rows_fraction * rows_total), s.cpu_s) for s in at_full_knob]
+    rows = by_rows(row_points, rows_total) if row_points else None
+    knob_points = [(float(s.knob_value), s.cpu_s) for s in slices if s.knob and s.knob_value]
+    knob = by_knob(knob_points, float(profile.knob_full)) if knob_points and profile.knob_full else None
+    estimate = combined(rows, knob)
+    runs = [Run(x=_share(s, profile), cores=s.cores, cpu_s=s.cpu_s, wall_s=s.wall_s) for s in slices]
+    largest_row = max((s.rows_fraction for s in at_full_knob), default=0.0)
+    largest = largest_row or max(run.x for run in runs)
+    parts = [f"{len(row_points)} slices of rows"] if row_points else []
+    parts += [f"{len(knob_points)} slices of {profile.knob}"] if knob_points else []
+    return Whole(
+        estimate=estimate,
+        scaling=by_cores(runs, estimate),
+        extrapolation=1 / largest,
+        how=f"{' and '.join(parts)}, the largest {largest:.1%} of the work",
+    )
+
+
+def memory_of(profile: Profile, capture_bytes: int) -> Interval:
+    """Peak bytes of the whole cell; ``high`` is the limit to give it."""
+    peaks = [(_share(s, profile), float(s.peak_rss_bytes)) for s in profile.slices]
+    by_size = [(s.rows_fraction, float(s.peak_rss_bytes)) for s in profile.slices if s.knob is None]
+    return memory(by_size or peaks, capture_bytes, seen_bytes=max((peak for _, peak in peaks), default=0.0))
+
+
+def _share(slice_: Slice, profile: Profile) -> float:
+    """The part of the whole cell's work that a slice had, as its rows and its knob say."""
+    knob = slice_.knob_value / profile.knob_full if slice_.knob_value and profile.knob_full else 1.0
+    return slice_.rows_fraction * min(knob, 1.0)

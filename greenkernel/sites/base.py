@@ -36,6 +36,8 @@ class Site(Protocol):
     def jobs(self) -> Sequence[JobStatus]:
         """Every job of this home that the site knows, ended ones included until they are stopped.
 
+        A job whose submission was cut off half-way is `JobPhase.PARTIAL`: submit it again, or stop it.
+
         Raises:
             TemporaryError: The site could not be reached; nothing is known, not even that a job is gone.
         """

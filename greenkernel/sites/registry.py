@@ -80,5 +80,5 @@ def _memory(name: str, site: SiteConfig, where: str) -> int | None:
         return None
     try:
         return parse_bytes(site.memory)
-    except ValueError as e:
-        raise UserError(f"memory of the site {name}: {e}", where=where, what_to_do='Write it as "4GiB"') from e
+    except UserError as e:
+        raise UserError(f"memory of the site {name}: {e.what}", where=where, what_to_do=e.what_to_do) from e

@@ -74,7 +74,7 @@ class JobCache:
                 case Listed(items=items):
                     self._jobs = {item["metadata"]["name"]: item for item in items}
                 case Changed(item=item, gone=True):
-                    self._jobs.pop(item["metadata"]["name"], None)
+                    self._drop(item)
                 case Changed(item=item):
                     self._keep(item)
             return True
@@ -83,6 +83,12 @@ class JobCache:
         """Learn from the answer to a request of our own, which the watch will tell a little later."""
         with self._lock:
             self._keep(item)
+
+    def _drop(self, item: dict[str, Any]) -> None:
+        """Forget an object, but not another one that has got its name since."""
+        known = self._jobs.get(item["metadata"]["name"])
+        if known is not None and known["metadata"]["uid"] == item["metadata"]["uid"]:
+            del self._jobs[item["metadata"]["name"]]
 
     def _keep(self, item: dict[str, Any]) -> None:
         known = self._jobs.get(item["metadata"]["name"])

@@ -244,6 +244,7 @@ def _missing_right(found: re.Match[str]) -> str:
 
 
 def _load(address: Address) -> Any:
+    import yaml  # type: ignore[import-untyped]
     from kubernetes import client, config
 
     settings = client.Configuration()
@@ -252,7 +253,7 @@ def _load(address: Address) -> Any:
         return config.new_client_from_config(
             config_file=place, context=address.context, persist_config=False, client_configuration=settings
         )
-    except (config.ConfigException, OSError, TypeError, ValueError, KeyError) as e:
+    except (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError, KeyError) as e:
         which = place or "the usual place"
         advice = "name an existing kubeconfig and context in the sites file"
         first = (str(e).splitlines() or [type(e).__name__])[0][:200]

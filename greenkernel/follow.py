@@ -133,5 +133,6 @@ def _status(run: Run) -> str:
     tasks = ""
     if state is RunState.RUNNING and progress is not None and progress.tasks_done:
         total = f" of {progress.tasks_total}" if progress.tasks_total else ""
-        tasks = f", {progress.tasks_done // 50 * 50 if progress.tasks_done > 100 else progress.tasks_done}{total} tasks"
+        step = 50 if (progress.tasks_total or progress.tasks_done) > 100 else 1
+        tasks = f", {progress.tasks_done // step * step}{total} tasks"
     return f"{state}{f': {detail}' if detail else ''}{tasks}"

@@ -129,7 +129,7 @@ class Planner:
             price_per_kwh=grid.config.price_per_kwh,
             price_per_hour=grid.config.price_per_core_h * p.cores,
             embodied_g_per_h=grid.tariff.embodied_g_per_core_h.mid * p.cores,
-            arrive_g=transfer_kwh * float(intensity[0]),
+            arrive_g=transfer_kwh * float(intensity.mean()),
         )
 
 

@@ -82,14 +82,14 @@ def _windy(hours: _Hours) -> _Hours:
 
 
 def _coast(hours: _Hours) -> _Hours:
-    """The same gale arriving on the coast: about 380 g, then about 90 g from hour 29 on."""
-    return 380.0 - 290.0 * _step(hours, at=27.0, width=0.7) + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
+    """The same gale arriving on the coast: about 400 g, then about 160 g from hour 29 on."""
+    return 400.0 - 240.0 * _step(hours, at=27.0, width=0.7) + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
 
 
 def _sunny(hours: _Hours) -> _Hours:
-    """Sun by day, coal by night: 380 g at night, 120 g at noon."""
+    """Sun by day, coal by night: 380 g at night, 190 g at noon."""
     height = np.clip(np.sin(np.pi * (hours % 24.0 - 6.0) / 12.0), 0.0, None)
-    return np.asarray(375.0 - 250.0 * height)
+    return np.asarray(375.0 - 185.0 * height)
 
 
 def _noise(rng: np.random.Generator) -> _Hours:

@@ -47,13 +47,13 @@ def test_windy_is_greenest_for_29_hours_and_coast_ever_after() -> None:
     [
         ("WINDY", 0, 25, 20, 40),
         ("WINDY", 32, 70, 380, 450),
-        ("COAST", 0, 24, 340, 400),
-        ("COAST", 31, 168, 75, 105),
-        ("SUNNY", 0, 168, 110, 400),
+        ("COAST", 0, 24, 360, 420),
+        ("COAST", 31, 168, 145, 175),
+        ("SUNNY", 0, 168, 170, 400),
     ],
 )
 def test_level_of_a_zone(zone: str, first: int, last: int, low: float, high: float) -> None:
-    """Each zone stays within its level, so a move from WINDY to COAST saves about 75 % and is worth its cost."""
+    """Each zone stays within its level, so a move from WINDY to COAST saves about 60 % and is worth its cost."""
     part = trace_values()[zone][first:last]
     assert low <= part.min()
     assert high >= part.max()
@@ -62,7 +62,7 @@ def test_level_of_a_zone(zone: str, first: int, last: int, low: float, high: flo
 def test_sunny_follows_the_sun_and_never_wins_a_day() -> None:
     """Noon is far greener than midnight every day, and no whole day's mean beats the best of the others."""
     days = {zone: values.reshape(7, 24) for zone, values in trace_values().items()}
-    assert (days["SUNNY"][:, 12] < days["SUNNY"][:, 0] - 200).all()
+    assert (days["SUNNY"][:, 12] < days["SUNNY"][:, 0] - 130).all()
     assert (days["SUNNY"].mean(axis=1) > np.minimum(days["WINDY"], days["COAST"]).mean(axis=1)).all()
 
 

@@ -10,7 +10,6 @@ from importlib import metadata
 
 from greenkernel.records import Package
 
-RUNNER_DISTRIBUTIONS = ("blake3", "cloudpickle", "ipython", "joblib", "msgspec", "obstore")
 _OURS = "greenkernel"
 
 
@@ -25,11 +24,6 @@ def packages_needed(modules: Iterable[str]) -> tuple[Package, ...]:
     owners = metadata.packages_distributions()
     tops = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {_OURS, "__main__"}
     return _closed(owner for top in sorted(tops) for owner in _owners(top, modules, owners))
-
-
-def runner_packages() -> tuple[Package, ...]:
-    """What the runner itself needs on a site, pinned as here."""
-    return _closed(RUNNER_DISTRIBUTIONS)
 
 
 def _owners(top: str, modules: Iterable[str], owners: Mapping[str, list[str]]) -> list[str]:

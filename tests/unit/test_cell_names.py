@@ -1,0 +1,165 @@
+"""What a cell reads, binds, deletes and imports."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenkernel.cell.names import analyse
+from greenkernel.cell.strings import has_unknown_effects
+from greenkernel.cell.transform import to_python
+
+
+def _space(setup: str = "") -> dict[str, Any]:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(setup, space)
+    return space
+
+
+READS = [
+    ("y = x", "x = 1", "x"),
+    ("y = nowhere", "x = 1", ""),
+    ("x = 1", "x = 1", ""),
+    ("x += 1", "x = 1", "x"),
+    ("del x", "x = 1", "x"),
+    ("x.append(1)", "x = []", "x"),
+    ("x[0] = 1", "x = []", "x"),
+    ("x.a = 1", "x = 1", "x"),
+    ("print(len([q for q in x]))", "x = q = 1", "x"),
+    ("f = lambda a, b=x: a + y", "x = y = a = 1", "x y"),
+    ("def f(a=x, *, b: y = 1):\n    return z", "x = y = z = a = b = 1", "x y z"),
+    ("class C(B):\n    v = x\n    def m(self): return y", "class B: pass\nx = y = m = 1", "B x y"),
+    ("@d\ndef f(): pass", "d = lambda f: f", "d"),
+    ("def f():\n    global x\n    x = 1", "x = 1", ""),
+    ("def f():\n    x = 1\n    return x", "x = 1", ""),
+    ("s = f'{x!r:>{w}}'", "x = w = 1", "w x"),
+    ("for i in x: pass", "x = i = 1", "x"),
+    ("import np", "np = 1", ""),
+    ("match x:\n    case [a, *_]: pass", "x = a = 1", "x"),
+    ("a = x if (b := y) else z", "x = y = z = b = 1", "x y z"),
+    ("async def f():\n    await g()\nawait f()", "async def g(): pass", "g"),
+    ("f()", "def f(): return g()\ndef g(): return K\nK = other = 1", "K f g"),
+    ("f()", "def f(): return [h(q) for q in XS]\nh = abs\nXS = []", "XS f h"),
+    ("f()", "def f():\n    def inner(): return K\n    return inner\nK = 1", "K f"),
+    ("m.go()", "class M:\n    def go(self): return K\nm = M()\nK = go = 1", "K M m"),
+    ("C()", "class B:\n    def v(self): return K\nclass C(B): pass\nK = 1", "B C K"),
+    ("p(1)", "from functools import partial\ndef f(a): return K\np = partial(f)\nK = 1", "K p"),
+    ("c(1)", "def make(g):\n    return lambda a: g(a)\ndef f(a): return K\nc = make(f)\nK = 1", "K c"),
+    ("f()", "def f(): return f() or x.fit\nx = fit = 1", "f x"),
+    (
+        "a.prop",
+        "class A:\n    @property\n    def prop(self): return K\n    @staticmethod\n    def s(): return L\n"
+        "a = A()\nK = L = 1",
+        "A K L a",
+    ),
+    ("fib(3)", "from functools import lru_cache\n@lru_cache\ndef fib(n): return fib(n - K)\nK = 1", "K fib"),
+    ("!echo {x} $y $$z {w[0]}", "x = y = z = w = v = 1", "w x y z"),
+    ("a = !ls {x}", "x = 1", "x"),
+    ("%time r = f(x)", "f = x = r = 1", "f x"),
+    ("%timeit -n 3 -r 1 f(x)", "f = x = n = r = 1", "f x"),
+    ("%%time\ny = x", "x = y = 1", "x"),
+    ("%cd {folder}", "folder = 1", "folder"),
+    ("get_ipython(); exit; In", "get_ipython = exit = In = 1", ""),
+    ("__name__; __doc__", "__doc__ = 1", ""),
+]
+
+
+@pytest.mark.parametrize(("cell", "setup", "expected"), READS)
+def test_reads(cell: str, setup: str, expected: str) -> None:
+    """Names of the namespace that the cell, or what it uses, reads."""
+    assert tuple(expected.split()) == analyse(to_python(cell, "<cell>"), _space(setup)).reads
+
+
+BINDS = [
+    ("a = b = 1", "a b"),
+    ("a, (b, *c) = 1, (2, 3)", "a b c"),
+    ("for i in []: pass", "i"),
+    ("with open('f') as f: pass", "f"),
+    ("try: pass\nexcept E as e: pass", "e"),
+    ("import os.path, numpy as np\nfrom a import b as c", "c np os"),
+    ("def f(): x = 1\nclass C: y = 2", "C f"),
+    ("def f():\n    global g\n    g = 1", "f g"),
+    ("[q for q in []]\n(w := 1)", "w"),
+    ("%time r = 1", "r"),
+    ("x: int = 1", "x"),
+]
+
+
+@pytest.mark.parametrize(("cell", "expected"), BINDS)
+def test_binds(cell: str, expected: str) -> None:
+    """Names that the cell may bind at its top level."""
+    assert tuple(expected.split()) == analyse(to_python(cell, "<cell>"), {}).binds
+
+
+def test_imports_are_those_of_the_cell_and_of_the_functions_it_uses() -> None:
+    """Statements inside a notebook's function count too."""
+    space = _space("def f():\n    import json.decoder\n    from xml import dom")
+    assert ("csv", "json", "os", "xml") == analyse("import os.path\nfrom csv import reader\nf()", space).imports
+
+
+def test_why_names_the_reader() -> None:
+    """The manifest can say which function a name travels for."""
+    space = _space("def f(): return K\nK = 1")
+    assert {"f": "the cell", "K": "f"} == analyse("f()", space).why
+
+
+NAMES = st.sampled_from(string.ascii_lowercase[:6])
+
+
+@st.composite
+def _statements(draw: st.DrawFn) -> str:
+    a, b, c = draw(NAMES), draw(NAMES), draw(NAMES)
+    form = draw(
+        st.sampled_from(
+            [
+                "{a} = {b}",
+                "{a} += {b}",
+                "del {a}",
+                "def {a}({b}): return {b} + {c}",
+                "{a} = [{b} for {b} in [{c}]]",
+                "if {a}: {b} = {c}",
+                "for {a} in [{b}]: {c}",
+                "{a} = lambda {b}: {b} + {c}",
+                "class {a}:\n    {b} = {c}",
+            ]
+        )
+    )
+    return form.format(a=a, b=b, c=c)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_statements(), min_size=1, max_size=5))
+def test_what_is_really_read_is_found(lines: list[str]) -> None:
+    """A namespace that notes each read never notes a name that the analysis lacks."""
+    cell = "\n".join(lines)
+
+    class Noting(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            if name in initial and name not in written:
+                read.add(name)
+            return super().__getitem__(name)
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            written.add(name)
+            super().__setitem__(name, value)
+
+    initial = {name: 1 for name in string.ascii_lowercase[:6]}
+    written: set[str] = set()
+    read: set[str] = set()
+    with contextlib.suppress(TypeError, NameError, KeyError):
+        exec(compile(cell, "<cell>", "exec"), Noting(initial))
+    assert read <= set(analyse(cell, initial).reads)
+
+
+@pytest.mark.parametrize(
+    ("cell", "unknown"), [("x = 1", False), ("%time x = 1", False), ("!rm x", True), ("%run a.py", True)]
+)
+def test_cells_with_unknown_effects_are_told_apart(cell: str, unknown: bool) -> None:
+    """Shell lines and magics that nobody can read are said to be so."""
+    assert unknown is has_unknown_effects(ast.parse(to_python(cell, "<cell>")))

@@ -1,0 +1,252 @@
+"""Objects in the blob store and back: aliases, memory, refusals, verification."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenkernel.errors import IntegrityError, PermanentError, UserError
+from greenkernel.records import Payload
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.objects import ObjectStore, StoreAddress
+from greenkernel.store.payloads import digest, dump, load
+
+
+@pytest.fixture
+def blobs() -> Blobs:
+    """A store in memory."""
+    return _blobs()
+
+
+def _blobs() -> Blobs:
+    return Blobs(ObjectStore(StoreAddress(url="memory:///")), b"k" * 32)
+
+
+def _space(setup: str) -> dict[str, Any]:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(setup, space)
+    return space
+
+
+def test_functions_live_in_the_namespace_they_are_read_into(blobs: Blobs) -> None:
+    """Their globals are it; what they read travels by name and is added by itself."""
+    here = _space("K = 2\ndef g(a): return a * K\ndef f(a): return g(a) + 1")
+    dumped = dump({"f": here["f"]}, blobs, here, follow=True)
+    assert {"g": "f", "K": "g"} == dumped.needed
+    there: dict[str, Any] = {"__name__": "__main__"}
+    there.update(load(dumped.payload, blobs, there))
+    assert there["f"].__globals__ is there
+    assert 7 == there["f"](3)
+    there["K"] = 10
+    assert 31 == there["f"](3)
+
+
+def test_large_buffers_are_blobs_of_their_own_and_are_written_once(blobs: Blobs) -> None:
+    """Unchanged data has the same address the second time."""
+    big = np.arange(100_000.0)
+    one = dump({"a": big, "b": big}, blobs).payload
+    two = dump({"c": {"again": big.copy()}}, blobs).payload
+    assert 1 == len(one.buffers)
+    assert one.buffers == two.buffers
+
+
+def test_sizes_are_told_by_name(blobs: Blobs) -> None:
+    """A shared buffer counts at its first name."""
+    big = np.zeros(50_000)
+    sizes = dump({"a": big, "b": [big], "c": 1}, blobs).sizes
+    assert 400_000 <= sizes["a"] < 401_000
+    assert sizes["b"] < 200
+    assert sizes["c"] < 50
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.arange(30_000.0),
+        lambda: np.asfortranarray(np.arange(30_000.0).reshape(100, 300)),
+        lambda: np.arange(30_000.0).reshape(100, 300)[::3, ::-2],
+        lambda: np.arange(30_000.0)[::-1],
+        lambda: np.broadcast_to(np.arange(300.0), (100, 300)),
+        lambda: np.arange(20_000).astype("M8[s]"),
+        lambda: np.array(["a", None, 3], dtype=object),
+        lambda: np.zeros(0),
+        lambda: np.array(5),
+        lambda: np.zeros(10_000, dtype=[("a", "i4"), ("b", "U3")]),
+        lambda: np.arange(20_000, dtype=">i4"),
+        lambda: np.ma.array([1, 2], mask=[0, 1]),
+        lambda: np.frombuffer(b"x" * 100_000, dtype="u1"),
+        lambda: np.array(["x", "yy"], dtype=np.dtypes.StringDType()),
+    ],
+)
+def test_arrays_come_back_equal_with_their_order_and_rights(make: Callable[[], Any], blobs: Blobs) -> None:
+    """Content, dtype, memory order where it is dense, and writeability are kept."""
+    sent = make()
+    got = load(dump({"a": sent}, blobs).payload, blobs, {})["a"]
+    assert sent.dtype == got.dtype
+    assert sent.shape == got.shape
+    assert np.array_equal(np.asarray(sent), np.asarray(got))
+    if sent.flags.forc:
+        assert sent.flags.f_contiguous == got.flags.f_contiguous
+        assert sent.flags.writeable == got.flags.writeable
+
+
+@st.composite
+def _views(draw: st.DrawFn) -> list[tuple[int, int, int]]:
+    cut = st.tuples(st.integers(0, 9_000), st.integers(1, 12_000), st.sampled_from([1, 2, -1, -3]))
+    return draw(st.lists(cut, min_size=1, max_size=5))
+
+
+@settings(max_examples=40, deadline=None)
+@given(_views(), st.booleans())
+def test_arrays_share_memory_afterwards_where_they_did_before(cuts: list[tuple[int, int, int]], whole: bool) -> None:
+    """Writing through any of them shows in exactly those that overlap it."""
+    base = np.arange(12_000.0)
+    sent = {f"v{n}": base[low : low + length][::step] for n, (low, length, step) in enumerate(cuts)}
+    if whole:
+        sent["base"] = base
+    blobs = _blobs()
+    got = load(dump(sent, blobs).payload, blobs, {})
+    for a in sent:
+        assert np.array_equal(sent[a], got[a])
+        for b in sent:
+            assert np.shares_memory(sent[a], sent[b]) == np.shares_memory(got[a], got[b])
+    first = next(iter(sent))
+    sent[first][:] = -1
+    got[first][:] = -1
+    assert all(np.array_equal(sent[name], got[name]) for name in sent)
+
+
+_leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+_trees = st.recursive(
+    _leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_trees, min_size=1, max_size=4), st.data())
+def test_aliases_between_names_survive(values: list[Any], data: st.DataObject) -> None:
+    """Two names of one object are two names of one object there."""
+    picks = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=6))
+    sent = {f"n{n}": values[pick] for n, pick in enumerate(picks)} | {"all": values}
+    blobs = _blobs()
+    got = load(dump(sent, blobs).payload, blobs, {})
+    assert sent == got
+    for n, pick in enumerate(picks):
+        if isinstance(values[pick], list | dict):
+            assert got[f"n{n}"] is got["all"][pick]
+
+
+def _generator() -> Any:
+    yield 1
+
+
+def _in_a_closure() -> Any:
+    lock = threading.Lock()
+    return lambda: lock
+
+
+def _opened(mode: str) -> Any:
+    return Path(__file__).open(mode)  # an open file is what is tested
+
+
+class _Holder:
+    def __init__(self, part: object) -> None:
+        self.part = part
+
+
+REFUSED: list[tuple[Callable[[], Any], str]] = [
+    (lambda: _opened("r"), "x cannot travel, it is an open file. Open the file inside the cell."),
+    (lambda: _opened("rb"), "x cannot travel, it is an open file. Open the file inside the cell."),
+    (lambda: threading.Lock(), "x cannot travel, it is of type _thread.lock. Make the lock inside the cell."),
+    (lambda: _generator(), "x cannot travel, it is of type generator. Make it inside the cell, or turn it into a list"),
+    (lambda: sqlite3.connect(":memory:"), "it is of type sqlite3.Connection. Open the connection inside the cell."),
+    (lambda: socket.socket(), "x cannot travel, it is of type socket.socket. Open the connection inside the cell."),
+    (lambda: threading.Thread(), "x"),
+    (lambda: {"a": [1, (threading.Lock(),)]}, "x['a'][1][0] cannot travel, it is of type _thread.lock."),
+    (lambda: _Holder(_Holder(_generator())), "x.part.part cannot travel, it is of type generator."),
+    (lambda: _in_a_closure(), "x's variable lock cannot travel, it is of type _thread.lock."),
+    (lambda: _Holder(_generator()).__init__, "x.__self__.part cannot travel, it is of type generator."),
+    (lambda: asyncio.new_event_loop(), "x"),
+]
+
+
+@pytest.mark.parametrize(("make", "said"), REFUSED)
+def test_what_cannot_travel_is_refused_by_name_with_what_to_do(
+    make: Callable[[], Any], said: str, blobs: Blobs
+) -> None:
+    """The message has the way to the part that is to blame."""
+    value = make()
+    with pytest.raises(UserError) as caught:
+        dump({"ok": 1, "x": value}, blobs, {})
+    assert said in str(caught.value)
+    if hasattr(value, "close"):
+        value.close()
+
+
+def test_the_function_that_needs_a_refused_name_is_named(blobs: Blobs) -> None:
+    """A lock that only a helper reads: both are in the message."""
+    here = _space("import threading\nlock = threading.Lock()\ndef f():\n    with lock: pass")
+    with pytest.raises(UserError, match=r"^lock \(read by f\) cannot travel, it is of type _thread.lock"):
+        dump({"f": here["f"]}, blobs, here, follow=True)
+
+
+def test_files_in_memory_travel(blobs: Blobs) -> None:
+    """A BytesIO is no open file."""
+    assert b"abc" == load(dump({"b": io.BytesIO(b"abc")}, blobs).payload, blobs, {})["b"].getvalue()
+
+
+def test_changed_bytes_are_refused_before_they_are_unpickled(tmp_path: Path) -> None:
+    """A payload whose head or buffer was changed, lost or mixed up raises; nothing in it runs."""
+    blobs = Blobs(ObjectStore(StoreAddress(url=f"file://{tmp_path}")), b"k" * 32)
+    payload = dump({"a": np.zeros(50_000)}, blobs).payload
+    for address in (payload.head, *payload.buffers):
+        file = tmp_path / "blobs" / address
+        good = file.read_bytes()
+        file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        with pytest.raises(IntegrityError):
+            load(payload, blobs, {})
+        file.write_bytes(good)
+    with pytest.raises(IntegrityError):
+        load(Payload(head=payload.head, buffers=(), bytes=0), blobs, {})
+    with pytest.raises(PermanentError):
+        load(Payload(head="0" * 64, buffers=payload.buffers, bytes=0), blobs, {})
+
+
+def test_an_object_that_cannot_be_rebuilt_is_named(blobs: Blobs) -> None:
+    """The message says after which name it was, and why."""
+    dumped = dump({"fine": 1, "odd": _Odd()}, blobs)
+    with pytest.raises(UserError, match=r"^what follows fine cannot be rebuilt here: ZeroDivisionError"):
+        load(dumped.payload, blobs, {})
+
+
+class _Odd:
+    def __reduce__(self) -> Any:
+        return divmod, (1, 0)
+
+
+def test_a_digest_changes_with_the_content_alone() -> None:
+    """In place changes show, looking and pickling do not."""
+    here = _space("import numpy as np\nclass M: pass\nm = M()\na = np.zeros(20_000)\nm.a = a\ndef f(): return np.fft")
+    before = {name: digest(here[name], here) for name in ("m", "a", "M", "f")}
+    import numpy.fft
+
+    repr(here["m"]), here["M"].__name__, numpy.fft.fft([1])
+    assert before == {name: digest(here[name], here) for name in before}
+    here["a"][7] = 1
+    after = {name: digest(here[name], here) for name in before}
+    assert (after["m"], after["a"]) != (before["m"], before["a"])
+    assert (after["M"], after["f"]) == (before["M"], before["f"])
+    assert digest(_generator(), here) is None

@@ -159,13 +159,17 @@ def tree_usage(pid: int) -> TreeUsage:
         spent = os.times()
         return TreeUsage(spent.user + spent.system + spent.children_user + spent.children_system, 0, 0, 1)
     memory = [_memory(process.pid) for process in tree]
-    shared = max((m.shared for m in memory), default=0)
     return TreeUsage(
         cpu_s=sum(process.cpu_s for process in tree),
-        rss_bytes=sum(m.private for m in memory) + shared,
+        rss_bytes=_held(memory),
         peak_rss_bytes=sum(m.peak for m in memory),
         processes=len(tree),
     )
+
+
+def held_bytes(pids: Iterable[int]) -> int:
+    """Memory of some processes, as `TreeUsage.rss_bytes` counts it; those that are gone have none."""
+    return _held([_memory(pid) for pid in pids])
 
 
 # --- ending -------------------------------------------------------------------------------------------------------
@@ -198,6 +202,10 @@ class _Memory(NamedTuple):
     private: int
     shared: int
     peak: int
+
+
+def _held(memory: Sequence[_Memory]) -> int:
+    return sum(m.private for m in memory) + max((m.shared for m in memory), default=0)
 
 
 def _end_all(find: Callable[[], Iterable[Process]], within_s: float) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def replace(folder: Path, name: str, content: dict[str, Any]) -> None:
     """
     aside = _write_aside(folder, name, content)
     aside.replace(folder / name)
+    _announce(folder)
 
 
 def put_new(folder: Path, name: str, content: dict[str, Any]) -> bool:
@@ -63,7 +65,22 @@ def put_new(folder: Path, name: str, content: dict[str, Any]) -> bool:
     finally:
         with contextlib.suppress(FileNotFoundError):
             aside.unlink()
+    _announce(folder)
     return True
+
+
+def version(site: Path) -> int:
+    """A number that changes whenever a file of one of a site's jobs has: one look for any number of jobs."""
+    try:
+        return site.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _announce(folder: Path) -> None:
+    now = time.time_ns()  # the file system's own stamps are too coarse to tell two changes apart
+    with contextlib.suppress(OSError):
+        os.utime(folder.parent, ns=(now, now))
 
 
 def _write_aside(folder: Path, name: str, content: dict[str, Any]) -> Path:

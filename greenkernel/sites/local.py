@@ -153,10 +153,10 @@ class EmbeddedSite:
         ended = threading.Event()
 
         def look() -> None:
-            seen, count = self._signature(), 0
+            seen, count = jobfolder.version(self._folder), 0
             while not ended.wait(_WATCH_S):
                 count += 1
-                now = self._signature()
+                now = jobfolder.version(self._folder)
                 if now != seen or (count % _LIVENESS_EVERY == 0 and any(map(guard_was_killed, folders(self._folder)))):
                     seen = now
                     on_change()
@@ -225,13 +225,6 @@ class EmbeddedSite:
     def _spec(self, folder: Path) -> dict[str, Any] | None:
         spec = jobfolder.read(folder, jobfolder.SPEC)
         return spec if spec is not None and spec["owner"] == self._owner else None
-
-    def _signature(self) -> dict[str, tuple[int, ...]]:
-        """Changes whenever a job's files say something new; costs a stat for each job."""
-        return {
-            path.name: (_mtime(path / jobfolder.GUARD), _mtime(path / jobfolder.STATUS))
-            for path in folders(self._folder)
-        }
 
     # --- removing ---
 

@@ -266,7 +266,8 @@ def _may_move(seen: Seen) -> bool:
 
 
 def _why_impossible(impossible: Impossible) -> str:
-    return " ".join([f"{impossible.reason}.", *impossible.what_would_help])
+    helps = f"; what would help: {', or '.join(impossible.what_would_help)}" if impossible.what_would_help else ""
+    return f"{impossible.reason}{helps}"
 
 
 def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:

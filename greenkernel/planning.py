@@ -152,9 +152,9 @@ def _not_recorded_s(progress: Progress, here: Prediction) -> float:
 
 def _refused(before: PlanNow, plan: Plan, site: str, now: datetime) -> tuple[RefusedMove, ...]:
     """Moves that were looked at and do not pay, each site's latest reason once."""
-    known = {refused.to_site: refused for refused in before.refused}
-    goes_to = {step.site for step in plan.steps}
+    goes_to = {step.site for step in plan.steps} | {site}
+    known = {refused.to_site: refused for refused in before.refused if refused.to_site not in goes_to}
     for other in plan.alternatives:
-        if other.site != site and other.site not in goes_to:
+        if other.site not in goes_to:
             known[other.site] = RefusedMove(to_site=other.site, at=now, reason=other.why_not)
     return tuple(known.values())

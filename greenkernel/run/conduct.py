@@ -87,6 +87,7 @@ class Conductor:
         self._advising: threading.Thread | None = None
         self._advice_error: Exception | None = None
         self._last_seen_job = clock.now()
+        self._draining = 0
 
     @property
     def run(self) -> str:
@@ -169,7 +170,9 @@ class Conductor:
             case Submit():
                 self._submit(action, seen)
             case Drain():
-                self._journal.note(self.run, f"leaves {action.site}: {action.why}")
+                if self._draining != action.epoch:
+                    self._draining = action.epoch
+                    self._journal.note(self.run, f"leaves {action.site}: {action.why}")
                 self._sites[action.site].drain(self.run, action.epoch)
             case Stop():
                 self._sites[action.site].stop(self.run, action.epoch)

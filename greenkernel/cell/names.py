@@ -82,8 +82,9 @@ class _Text:
     def of(cls, python: str) -> _Text:
         """Read a piece of Python as a module."""
         seen = cls()
-        seen._scopes(symtable.symtable(python, "<cell>", "exec"))
-        for node in ast.walk(ast.parse(python)):
+        tree = ast.parse(python)
+        seen._scopes(symtable.symtable(_with_scopes(tree, python), "<cell>", "exec"))
+        for node in ast.walk(tree):
             seen._node(node)
         return seen
 
@@ -113,6 +114,24 @@ class _Text:
             self.imports |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             self.imports.add(node.module.partition(".")[0])
+
+
+def _with_scopes(tree: ast.Module, python: str) -> str:
+    """The text with generators for comprehensions, whose variables newer Pythons list among those around them."""
+    comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp)
+    if not any(isinstance(node, comprehensions) for node in ast.walk(tree)):
+        return python
+
+    class Generators(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            self.generic_visit(node)
+            if isinstance(node, ast.ListComp | ast.SetComp):
+                return ast.GeneratorExp(node.elt, node.generators)
+            if isinstance(node, ast.DictComp):
+                return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
+            return node
+
+    return ast.unparse(Generators().visit(ast.parse(python)))
 
 
 def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple[dict[str, str], set[str]]:

@@ -73,7 +73,8 @@ def test_nothing_is_lost_or_mixed_with_a_lot_of_output(tmp_path: Path) -> None:
         EXECUTE
         + r'''
 cell = r"""
-import os, subprocess, sys, threading
+import os, subprocess, sys, threading, warnings
+warnings.simplefilter('ignore')
 def say(n):
     for i in range(300): print(f"t{n} {i}\n", end="")
 ts = [threading.Thread(target=say, args=(n,)) for n in range(3)]

@@ -23,7 +23,7 @@ from greenkernel.tariffs import grid_time, site_grids
 if TYPE_CHECKING:
     from greenkernel.advice import Stages
     from greenkernel.run.conduct import Conductor
-    from greenkernel.sites.base import Site
+    from greenkernel.site.base import Site
 
 
 class Home:
@@ -71,7 +71,7 @@ class Home:
     @cached_property
     def sites(self) -> Mapping[str, Site]:
         """Every site of the settings."""
-        from greenkernel.sites.registry import build_sites
+        from greenkernel.site.registry import build_sites
 
         return build_sites(self.settings, owner=self.owner, clock=self.clock)
 

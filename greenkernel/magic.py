@@ -64,8 +64,7 @@ class Magics:
             return None
         if run.state is RunState.CANCELLED:
             raise UserError(f"run {run.id} was cancelled; nothing was changed here")
-        value = self._take(run)
-        return None if cell.rstrip().endswith(";") else value
+        return self._take(run)
 
     def greensites(self, line: str) -> None:
         """List the sites and what they can give now."""

@@ -35,7 +35,7 @@ from greenkernel.run.reconcile import (
     reconcile,
 )
 from greenkernel.run.state import describe
-from greenkernel.sites.base import Site
+from greenkernel.site.base import Site
 from greenkernel.store.runs import Advice, End, Failure, PlanNow, RunStore, Submission
 
 # Between SIGTERM and SIGKILL: time to finish the task in flight and to write the last records.

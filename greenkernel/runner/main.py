@@ -56,9 +56,10 @@ class Runner:
 
     def run(self) -> int:
         """From the claim to the last word."""
+        # Before the claim: from then on a signal must find somebody who leaves a last word.
+        on_signal(signal.SIGTERM, self._drain)
         if not self._claim():
             return 0
-        on_signal(signal.SIGTERM, self._drain)
         self._reporter.start()
         try:
             result = self._compute()

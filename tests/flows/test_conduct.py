@@ -30,7 +30,7 @@ from greenkernel.run.conduct import Conductor, SitesNow
 from greenkernel.run.journal import Entry, Journal
 from greenkernel.run.receipt import RunFacts, make_receipt
 from greenkernel.run.reconcile import Seen
-from greenkernel.sites.fake import FakeSite
+from greenkernel.site.fake import FakeSite
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.runs import Advice, End, PlanNow, RunStore, Submission, Wish
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.conftest import end_controllers
 
 from greenkernel.demo.make_traces import Variant, write_traces
+from tests.flows.conftest import end_controllers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,9 +10,9 @@ from typing import Any
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
 from greenkernel.run.bundle import build_bundle, runner_packages
-from greenkernel.sites.kubernetes.client import Address, Answer, Cluster
-from greenkernel.sites.kubernetes.manifests import EPOCH, RUN
-from greenkernel.sites.kubernetes.site import KubernetesSite
+from greenkernel.site.kubernetes.client import Address, Answer, Cluster
+from greenkernel.site.kubernetes.manifests import EPOCH, RUN
+from greenkernel.site.kubernetes.site import KubernetesSite
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from tests.clusters.api import Clusters
 from tests.clusters.layout import BUCKET, NAMESPACE, PYTHON_IMAGE

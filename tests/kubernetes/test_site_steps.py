@@ -10,7 +10,7 @@ import pytest
 
 from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.records import JobPhase, JobSpec
-from greenkernel.sites.kubernetes.client import Address, Cluster
+from greenkernel.site.kubernetes.client import Address, Cluster
 from tests.clusters import faults
 from tests.clusters.api import Clusters, state_of
 from tests.kubernetes.sitekit import CutCluster, address_of, bench_of, left_on, site_of

@@ -17,7 +17,7 @@ from greenkernel.clock import RealClock, wait_until
 from greenkernel.errors import PermanentError
 from greenkernel.records import Capture, EpochOpen, JobPhase, JobSpec, JobStatus, Request
 from greenkernel.runner.job import secrets_of
-from greenkernel.sites.base import Site
+from greenkernel.site.base import Site
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.payloads import dump
 from greenkernel.store.runs import RunStore, Submission

@@ -17,10 +17,10 @@ import pytest
 from greenkernel.clock import RealClock
 from greenkernel.osfacts import start_time, usable_cores
 from greenkernel.records import JobPhase, JobSpec
-from greenkernel.sites import jobfolder
-from greenkernel.sites.base import Site
-from greenkernel.sites.jobfolder import MARK
-from greenkernel.sites.local import EmbeddedSite
+from greenkernel.site import jobfolder
+from greenkernel.site.base import Site
+from greenkernel.site.jobfolder import MARK
+from greenkernel.site.local import EmbeddedSite
 from greenkernel.store.objects import StoreAddress
 from tests.sites.contract import BEGUN, OWNER, SLEEP, Bench, SiteContract, ended, eventually, phase, status
 
@@ -171,7 +171,7 @@ def test_a_guard_that_comes_too_late_starts_nothing(bench: Bench, folder: Path) 
     site = bench.controller(OWNER)
     job = begun(bench, site, SLEEP)
     before = jobfolder.read(folder / job.name, jobfolder.GUARD)
-    command = [sys.executable, "-m", "greenkernel.sites.guard", str(folder / job.name)]
+    command = [sys.executable, "-m", "greenkernel.site.guard", str(folder / job.name)]
     assert 0 == subprocess.run(command, check=False).returncode
     assert before == jobfolder.read(folder / job.name, jobfolder.GUARD)
     site.stop(job.run, 1)

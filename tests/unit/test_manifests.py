@@ -9,7 +9,7 @@ import re
 import pytest
 
 from greenkernel.records import JobSpec
-from greenkernel.sites.kubernetes.manifests import (
+from greenkernel.site.kubernetes.manifests import (
     PodSettings,
     bootstrap_text,
     drain_patch,

@@ -23,7 +23,7 @@ import greenkernel
 from greenkernel.errors import PermanentError, TemporaryError, UserError
 from greenkernel.records import Package
 from greenkernel.run.bundle import build_bundle, collect_wheels, runner_packages, zip_package
-from greenkernel.sites.kubernetes.manifests import bootstrap_text
+from greenkernel.site.kubernetes.manifests import bootstrap_text
 from greenkernel.store.objects import ObjectStore, StoreAddress
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

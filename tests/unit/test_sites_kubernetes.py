@@ -12,11 +12,11 @@ import pytest
 
 from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.records import JobPhase
-from greenkernel.sites.kubernetes.client import Address, Cluster, NotAllowedError, TooOldError, fault
-from greenkernel.sites.kubernetes.pending import ending, why_pending
-from greenkernel.sites.kubernetes.quantity import quantity
-from greenkernel.sites.kubernetes.room import Room, room
-from greenkernel.sites.kubernetes.status import status_of, wants_details
+from greenkernel.site.kubernetes.client import Address, Cluster, NotAllowedError, TooOldError, fault
+from greenkernel.site.kubernetes.pending import ending, why_pending
+from greenkernel.site.kubernetes.quantity import quantity
+from greenkernel.site.kubernetes.room import Room, room
+from greenkernel.site.kubernetes.status import status_of, wants_details
 
 AT = "2026-05-01T12:00:00Z"
 

@@ -12,12 +12,12 @@ from greenkernel.clock import ManualClock, RealClock
 from greenkernel.errors import PermanentError, UserError
 from greenkernel.records import JobSpec
 from greenkernel.settings import Settings
-from greenkernel.sites import jobfolder
-from greenkernel.sites.guard import must_rest
-from greenkernel.sites.kubernetes.site import KubernetesSite
-from greenkernel.sites.local import EmbeddedSite, least_used
-from greenkernel.sites.registry import build_sites
-from greenkernel.sites.words import killed_by, out_of_memory, said_last
+from greenkernel.site import jobfolder
+from greenkernel.site.guard import must_rest
+from greenkernel.site.kubernetes.site import KubernetesSite
+from greenkernel.site.local import EmbeddedSite, least_used
+from greenkernel.site.registry import build_sites
+from greenkernel.site.words import killed_by, out_of_memory, said_last
 
 CLOCK = ManualClock(datetime(2026, 1, 5, tzinfo=UTC))
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenkernel.errors import PermanentError, TemporaryError
-from greenkernel.sites.kubernetes.cache import JobCache
-from greenkernel.sites.kubernetes.client import Listing, TooOldError
-from greenkernel.sites.kubernetes.watch import (
+from greenkernel.site.kubernetes.cache import JobCache
+from greenkernel.site.kubernetes.client import Listing, TooOldError
+from greenkernel.site.kubernetes.watch import (
     Away,
     Backoff,
     Changed,

@@ -1,6 +1,6 @@
 """Embedded sites: jobs are processes of this machine that see nothing of another site and outlive whoever started them.
 
-Each job has a folder of its own and a guard process (`greenkernel.sites.guard`). The folder's files are the whole
+Each job has a folder of its own and a guard process (`greenkernel.site.guard`). The folder's files are the whole
 truth, so any number of controllers may come and go. The machine's user is the same for all sites: they are kept apart
 by their folders, environments, cores and memory limits, not by rights.
 """
@@ -30,8 +30,8 @@ from greenkernel.osfacts import (
     usable_cores,
 )
 from greenkernel.records import JobSpec, JobStatus, Offer
-from greenkernel.sites import jobfolder
-from greenkernel.sites.localjobs import cores_in_use, end_processes, folders, guard_was_killed, status_of
+from greenkernel.site import jobfolder
+from greenkernel.site.localjobs import cores_in_use, end_processes, folders, guard_was_killed, status_of
 from greenkernel.units import format_bytes
 
 _WATCH_S = 0.05
@@ -203,7 +203,7 @@ class EmbeddedSite:
                 raise
 
     def _start_guard(self, folder: Path) -> None:
-        command: list[str | Path] = [sys.executable, "-P", "-m", "greenkernel.sites.guard", folder]
+        command: list[str | Path] = [sys.executable, "-P", "-m", "greenkernel.site.guard", folder]
         try:
             spawn_detached(
                 command, cwd=folder, log=folder / jobfolder.OUTPUT, environment=_environment(folder, os.environ.get)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from greenkernel.sites.kubernetes.quantity import quantity
-from greenkernel.sites.words import killed_by, out_of_memory, said_last
+from greenkernel.site.kubernetes.quantity import quantity
+from greenkernel.site.words import killed_by, out_of_memory, said_last
 
 Object = Mapping[str, Any]
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from greenkernel.records import JobPhase, JobStatus
-from greenkernel.sites.kubernetes import manifests
-from greenkernel.sites.kubernetes.pending import Ending, ending, has_begun, has_ended, why_pending
+from greenkernel.site.kubernetes import manifests
+from greenkernel.site.kubernetes.pending import Ending, ending, has_begun, has_ended, why_pending
 
 Object = Mapping[str, Any]
 

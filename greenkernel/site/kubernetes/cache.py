@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from greenkernel.sites.kubernetes.client import Cluster, Listing, Stream
-from greenkernel.sites.kubernetes.watch import Away, Changed, Connected, Event, Listed, follow, version_of
+from greenkernel.site.kubernetes.client import Cluster, Listing, Stream
+from greenkernel.site.kubernetes.watch import Away, Changed, Connected, Event, Listed, follow, version_of
 
 _WATCH_S = 300
 

@@ -1,4 +1,4 @@
-"""``python -m greenkernel.sites.guard FOLDER``: starts one job of an embedded site, watches over it, says how it ended.
+"""``python -m greenkernel.site.guard FOLDER``: starts one job of an embedded site, watches over it, says how it ended.
 
 A process of its own, so that a job outlives whoever submitted it. It holds the job to its cores, memory, speed and
 grace, and it says "ended" only once nothing of the job is left. Imports little: it stands between a job and its start.
@@ -29,8 +29,8 @@ from greenkernel.osfacts import (
     set_affinity,
     start_time,
 )
-from greenkernel.sites import jobfolder
-from greenkernel.sites.words import killed_by, out_of_memory, said_last
+from greenkernel.site import jobfolder
+from greenkernel.site.words import killed_by, out_of_memory, said_last
 
 TICK_S = 0.02
 LOOK_S = 0.25

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from greenkernel.errors import PermanentError, TemporaryError
-from greenkernel.sites.kubernetes.client import Listing, TooOldError, fault
+from greenkernel.site.kubernetes.client import Listing, TooOldError, fault
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0

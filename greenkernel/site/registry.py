@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from greenkernel.clock import Clock
 from greenkernel.errors import UserError
 from greenkernel.osfacts import cpu_count
-from greenkernel.sites.base import Site
+from greenkernel.site.base import Site
 from greenkernel.units import parse_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def build_sites(settings: Settings, *, owner: str, clock: Clock) -> Mapping[str,
 
 
 def _embedded(name: str, site: SiteConfig, folder: Path, where: str, *, owner: str, clock: Clock) -> Site:
-    from greenkernel.sites.local import EmbeddedSite
+    from greenkernel.site.local import EmbeddedSite
 
     if not 0 < site.speed <= 1:
         raise UserError(
@@ -59,8 +59,8 @@ def _embedded(name: str, site: SiteConfig, folder: Path, where: str, *, owner: s
 
 
 def _kubernetes(name: str, site: SiteConfig, where: str, *, owner: str, clock: Clock) -> Site:
-    from greenkernel.sites.kubernetes.client import Address, Cluster
-    from greenkernel.sites.kubernetes.site import KubernetesSite
+    from greenkernel.site.kubernetes.client import Address, Cluster
+    from greenkernel.site.kubernetes.site import KubernetesSite
 
     kubeconfig = None if site.kubeconfig is None else Path(where).parent / Path(site.kubeconfig).expanduser()
     address = Address(kubeconfig=kubeconfig, context=site.context, namespace=site.namespace)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from greenkernel.sites.kubernetes.quantity import quantity
+from greenkernel.site.kubernetes.quantity import quantity
 
 Object = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from greenkernel.clock import Clock
 from greenkernel.errors import TemporaryError
 from greenkernel.osfacts import end_group, end_marked, start_time
 from greenkernel.records import JobPhase, JobStatus
-from greenkernel.sites import jobfolder
+from greenkernel.site import jobfolder
 
 # A guard has introduced itself long before this.
 HAND_OVER_S = 2.0

@@ -16,11 +16,11 @@ from typing import Any
 from greenkernel.clock import Clock
 from greenkernel.errors import GreenKernelError, PermanentError, TemporaryError
 from greenkernel.records import JobSpec, JobStatus, Offer
-from greenkernel.sites.kubernetes import manifests
-from greenkernel.sites.kubernetes.cache import Follower, JobCache, JobSource
-from greenkernel.sites.kubernetes.client import Cluster, NotAllowedError
-from greenkernel.sites.kubernetes.room import Room, room
-from greenkernel.sites.kubernetes.status import finished, state, status_of, wants_details
+from greenkernel.site.kubernetes import manifests
+from greenkernel.site.kubernetes.cache import Follower, JobCache, JobSource
+from greenkernel.site.kubernetes.client import Cluster, NotAllowedError
+from greenkernel.site.kubernetes.room import Room, room
+from greenkernel.site.kubernetes.status import finished, state, status_of, wants_details
 from greenkernel.units import format_bytes
 
 Object = Mapping[str, Any]

@@ -1,0 +1,101 @@
+"""What a plan may do: the sites and cores allowed, and until when an option may be started, kept or left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from greenkernel.plan.problem import Floats, Option, Problem
+
+
+def allowed(
+    options: Sequence[Option],
+    *,
+    sites: Collection[str] = (),
+    cores_min: int | None = None,
+    cores_max: int | None = None,
+) -> tuple[Option, ...]:
+    """The same options; those outside the wishes are marked as not feasible, with the reason.
+
+    Args:
+        options: All options.
+        sites: Sites that may be used; none given: all.
+        cores_min: Least cores; None: no limit.
+        cores_max: Most cores; None: no limit.
+    """
+
+    def checked(option: Option) -> Option:
+        why = None
+        if sites and option.site not in sites:
+            why = f"not among the sites asked for ({', '.join(sites)})"
+        elif cores_min is not None and option.cores < cores_min:
+            why = f"fewer cores than the {cores_min} asked for"
+        elif cores_max is not None and option.cores > cores_max:
+            why = f"more cores than the {cores_max} asked for"
+        if why is None or not option.feasible:
+            return option
+        return replace(option, feasible=False, why_not=why)
+
+    return tuple(checked(option) for option in options)
+
+
+def last_safe_start(problem: Problem, option: int) -> datetime | None:
+    """The last moment to start an option so that its upper bound ends by the due date; None without a due date."""
+    if problem.due_at is None:
+        return None
+    chosen = problem.options[option]
+    return problem.when(problem.due_s - chosen.startup_high_s - problem.work_left * chosen.duration_high_s)
+
+
+class Bounds:
+    """Until when, in seconds from the problem's start, an action still leaves some option that is surely in time.
+
+    An action is safe at a slot's start if, at the upper bound of start-up and pace, either the option itself ends by
+    the due date, or at the next decision another option can be entered that does. So whoever plans again at every slot
+    is in time, whatever the pace within the bounds.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        options = problem.options
+        self._slot_s = problem.slot_s
+        self.due_s = problem.due_s
+        self.duration_s = np.array([o.duration_high_s for o in options])
+        self.startup_s = np.array([o.startup_high_s for o in options])
+        self._step_s = entry_slots(problem) * problem.slot_s
+        self._repeat = np.array([problem.repeat_s / o.duration_mid_s for o in options])
+        self._enterable = [i for i, o in enumerate(options) if o.feasible]
+
+    def need_s(self, work: Floats) -> Floats:
+        """Seconds that the quickest option surely needs, start-up included, for ``work`` of any shape."""
+        quickest = np.full(work.shape, math.inf)
+        for i in self._enterable:
+            np.minimum(quickest, self.startup_s[i] + work * self.duration_s[i], out=quickest)
+        return quickest
+
+    def keep_until_s(self, option: int, work: Floats) -> Floats:
+        """Last moment to stay on an option for one more slot with ``work`` left."""
+        stay_s = work * self.duration_s[option]
+        if self._problem.can_move:
+            later = np.maximum(0.0, work - self._slot_s / self.duration_s[option]) + self._repeat[option]
+            stay_s = np.minimum(stay_s, self._slot_s + self.need_s(np.minimum(1.0, later)))
+        return np.asarray(self.due_s - stay_s)
+
+    def enter_until_s(self, option: int, work: Floats) -> Floats:
+        """Last moment to begin the start-up of an option with ``work`` left."""
+        enter_s = self.startup_s[option] + work * self.duration_s[option]
+        if self._problem.can_move:
+            step_s = self._step_s[option]
+            done = max(0.0, step_s - self.startup_s[option]) / self.duration_s[option]
+            later = np.maximum(0.0, work - done) + self._repeat[option]
+            enter_s = np.minimum(enter_s, step_s + self.need_s(np.minimum(1.0, later)))
+        return np.asarray(self.due_s - enter_s)
+
+
+def entry_slots(problem: Problem) -> Floats:
+    """Slots from entering an option to the first decision there: the start-up's full slots and one more."""
+    return np.array([math.floor(o.startup_mid_s / problem.slot_s + 1e-9) + 1.0 for o in problem.options])

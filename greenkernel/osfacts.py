@@ -172,6 +172,15 @@ def held_bytes(pids: Iterable[int]) -> int:
     return _held([_memory(pid) for pid in pids])
 
 
+def forget_peak_memory() -> bool:
+    """Let this process's peak memory start anew from what it holds now. Linux only; elsewhere False."""
+    try:
+        (_PROC / "self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 # --- ending -------------------------------------------------------------------------------------------------------
 
 

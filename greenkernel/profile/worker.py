@@ -1,0 +1,212 @@
+"""The home's end of one slice's process: start it, talk to it in lines of JSON, and end all of it in time."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import greenkernel
+from greenkernel.errors import PermanentError
+from greenkernel.osfacts import end_marked
+from greenkernel.profile.rows import NameInfo, Rows
+from greenkernel.records import Capture
+from greenkernel.store.codec import from_json, to_json
+from greenkernel.store.objects import StoreAddress
+
+START_LIMIT_S = 180.0
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_MARK = "GREENKERNEL_SLICE"
+_END_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceSetup:
+    """What all slices of a cell have in common; ``logical_cores`` is what ``n_jobs=-1`` means."""
+
+    capture: Capture
+    store: StoreAddress
+    key: bytes
+    file_name: str
+    logical_cores: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A slice's process that has everything but its orders. ``error``: why the values could not be restored."""
+
+    names: tuple[NameInfo, ...] = ()
+    startup_s: float = 0.0
+    cpu_s: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the execution of a slice used. ``error``: how the cell ended, None where it came to its end."""
+
+    cpu_s: float
+    wall_s: float
+    peak_rss_bytes: int
+    rows: int | None = None
+    error: str | None = None
+
+
+class SliceProcess:
+    """One slice's process, with a folder and a process group of its own; nothing of it outlives ``with``.
+
+    Args:
+        setup: The cell.
+        folder: An existing, empty folder.
+        cores: How many cores it may use.
+    """
+
+    def __init__(self, setup: SliceSetup, folder: Path, cores: int) -> None:
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        for name in ("home", "tmp"):
+            (folder / name).mkdir()
+        self._folder = folder
+        self._errors = folder / "errors"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "greenkernel.runner.slice"],
+                cwd=folder,
+                env=slice_environment(folder, cores, setup.logical_cores, os.environ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        threading.Thread(target=self._read, name="greenkernel-slice", daemon=True).start()
+        self._tell(
+            {
+                "url": setup.store.url,
+                "options": dict(setup.store.options),
+                "key": setup.key.hex(),
+                "capture": setup.capture,
+                "folder": str(folder),
+                "cores": cores,
+                "logical_cores": setup.logical_cores,
+                "file_name": setup.file_name,
+            }
+        )
+
+    def __enter__(self) -> SliceProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+            self._process.wait(_END_S if kind is None else 0.0)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            pass
+        self._kill()
+
+    def ready(self) -> Ready:
+        """Wait until the values are there and the cell's modules imported.
+
+        Raises:
+            PermanentError: The process ended without a word, or does not get ready.
+        """
+        line = self._line(START_LIMIT_S)
+        if line is None:
+            raise PermanentError(f"a slice's process did not start: {self._last_words()}")
+        return from_json(line, Ready)
+
+    def run(self, rows: Rows | None, part: float, knobs: Mapping[str, int], limit_s: float) -> Measured | str:
+        """Execute the cell on a part of its rows.
+
+        Args:
+            rows: What is cut; None: nothing.
+            part: In (0, 1].
+            knobs: Counts to set.
+            limit_s: Wall seconds after which everything of the slice is killed.
+
+        Returns:
+            What it used, or why there is nothing to say.
+        """
+        cut = None
+        if rows is not None and part < 1.0:
+            cut = {
+                "axes": {hint.name: hint.axis for hint in rows.names},
+                "fraction": part,
+                "stratify": rows.stratify,
+                "groups": rows.groups,
+                "contiguous": rows.contiguous,
+            }
+        began = time.monotonic()
+        self._tell({"cut": cut, "knobs": dict(knobs)})
+        line = self._line(limit_s)
+        if line is not None:
+            return from_json(line, Measured)
+        if time.monotonic() - began >= limit_s:
+            return f"stopped after {limit_s:.0f} s"
+        return f"its process ended: {self._last_words()}"
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(to_json(message) + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # it has ended; the missing answer says so
+
+    def _line(self, limit_s: float) -> bytes | None:
+        """The next line, None where the process ends or the time is over."""
+        try:
+            return self._lines.get(timeout=limit_s) or None
+        except queue.Empty:
+            return None
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def _last_words(self) -> str:
+        lines = self._errors.read_text(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else f"exit status {self._process.poll()}"
+
+    def _kill(self) -> None:
+        """Everything that it has started too, also what has left its process group."""
+        self._process.kill()
+        self._process.wait()
+        end_marked(_MARK, str(self._folder))
+
+
+def slice_environment(folder: Path, cores: int, logical_cores: int, home: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a slice: little of the home's, nothing shared, thread pools as wide as its cores."""
+    temporary = str(folder / "tmp")
+    environment = {name: home[name] for name in _INHERITED if name in home}
+    environment |= {name: str(cores) for name in _THREADS}
+    environment |= {
+        _MARK: str(folder),
+        "HOME": str(folder / "home"),
+        "TMPDIR": temporary,
+        "JOBLIB_TEMP_FOLDER": temporary,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "LOKY_MAX_CPU_COUNT": str(logical_cores),
+    }
+    root = Path(greenkernel.__file__).parent.parent
+    if root.name not in ("site-packages", "dist-packages"):
+        environment["PYTHONPATH"] = str(root)  # a checkout that nobody installed
+    return environment

@@ -1,0 +1,181 @@
+"""``python -m greenkernel.runner.slice``: one slice of a cell in a process of its own, measured.
+
+Speaks in lines of JSON. First the job comes in and, once the values are restored and the cell's modules imported, what
+there is goes out; then the cut comes in (or the end of the input: nothing is wanted), and what it used goes out.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from greenkernel.errors import GreenKernelError
+from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinity, tree_usage, usable_cores
+from greenkernel.records import Capture
+from greenkernel.runner.execute import Outcome, execute
+from greenkernel.runner.record import RecordingScope
+from greenkernel.runner.restore import restore
+from greenkernel.runner.slice_guard import guard
+from greenkernel.runner.slice_rows import Cut, cut_rows, describe
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.codec import from_json
+from greenkernel.store.hashing import KEY_BYTES
+from greenkernel.store.objects import ObjectStore, StoreAddress
+
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceJob:
+    """What a slice is told first; ``folder`` is its own, ``logical_cores`` is what ``n_jobs=-1`` means."""
+
+    url: str
+    options: dict[str, str]
+    key: str
+    capture: Capture
+    folder: str
+    cores: int
+    logical_cores: int
+    file_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceOrder:
+    """What a slice is told second: the rows to keep, and counts to set by name."""
+
+    cut: Cut | None = None
+    knobs: dict[str, int]
+
+
+def main() -> int:
+    """Run one slice as the lines of the input say."""
+    began = time.monotonic()
+    die_with_parent()
+    orders, said = _own_channel()
+    job = from_json(orders.readline(), SliceJob)
+    set_affinity(0, usable_cores()[: job.cores])
+    folder = Path(job.folder)
+    try:
+        blobs = Blobs(ObjectStore(StoreAddress(url=job.url, options=job.options)), bytes.fromhex(job.key))
+        namespace = restore(job.capture, blobs, _made(folder / "work"))
+    except GreenKernelError as e:
+        _say(said, {"error": str(e)})
+        return 0
+    given = [name for name in namespace if not name.startswith("__")]
+    guard(folder)
+    _import_all(job.capture.transformed)
+    execute("pass", {}, lambda _: None, file_name="<first>")  # the shell's own modules
+    infos = [describe(name, namespace[name]) for name in given]
+    used = tree_usage(os.getpid())
+    _say(said, {"names": infos, "startup_s": time.monotonic() - began, "cpu_s": used.cpu_s})
+    line = orders.readline()
+    if line:
+        _say(said, _run(job, from_json(line, SliceOrder), namespace))
+    return 0
+
+
+def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any]) -> dict[str, Any]:
+    rows = cut_rows(namespace, order.cut) if order.cut is not None else None
+    namespace.update(order.knobs)
+    folder = Path(job.folder)
+    scope = RecordingScope(
+        spool=_made(folder / "spool"),
+        believed=_made(folder / "believed"),
+        key=os.urandom(KEY_BYTES),
+        cores=job.cores,
+        logical_cores=job.logical_cores,
+    )
+    with scope, Meter() as meter:
+        outcome = execute(job.capture.transformed, namespace, lambda _: None, file_name=job.file_name)
+    return {**meter.used(), "rows": rows, "error": _error(outcome)}
+
+
+class Meter:
+    """CPU seconds, wall seconds and peak memory of this process and its children inside ``with``."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="greenkernel-meter", daemon=True)
+        self._peak = 0
+        self._own_cpu_s = 0.0
+        self._cpu_s = 0.0
+        self._wall_s = 0.0
+
+    def __enter__(self) -> Meter:
+        forget_peak_memory()
+        self._cpu_s = tree_usage(os.getpid()).cpu_s
+        self._wall_s = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wall_s = time.monotonic() - self._wall_s
+        last = tree_usage(os.getpid())
+        self._ended.set()
+        self._thread.join()
+        self._cpu_s = max(last.cpu_s - self._cpu_s - self._own_cpu_s, 0.0)
+        # Peaks of several processes need not have been at the same time.
+        self._peak = max(self._peak, last.rss_bytes, last.peak_rss_bytes if last.processes == 1 else 0)
+
+    def used(self) -> dict[str, float]:
+        """The figures, once it is over."""
+        return {"cpu_s": self._cpu_s, "wall_s": self._wall_s, "peak_rss_bytes": self._peak}
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            self._peak = max(self._peak, tree_usage(os.getpid()).rss_bytes)
+            self._own_cpu_s = time.thread_time()
+
+
+def _own_channel() -> tuple[TextIO, TextIO]:
+    """Input and output for us alone: the cell finds an empty input, and what it prints goes nowhere."""
+    orders, said = os.fdopen(os.dup(0), "r", encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    return orders, said
+
+
+def _say(said: TextIO, message: dict[str, Any]) -> None:
+    said.write(json.dumps(message) + "\n")
+    said.flush()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _import_all(python: str) -> None:
+    """Import what the cell will import: a whole run pays for that once, whatever its rows."""
+    for module in _imported(python):
+        try:
+            importlib.import_module(module)
+        # A module may raise anything; whether the cell can do without it is for the cell to say.
+        except Exception:
+            continue
+
+
+def _imported(python: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(python)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _error(outcome: Outcome) -> str | None:
+    return f"{outcome.error.type_name}: {outcome.error.message}"[:500] if outcome.error is not None else None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

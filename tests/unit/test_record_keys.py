@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -50,7 +51,7 @@ def task_digest(function: Any, *args: Any, **kwargs: Any) -> str:
         np.float64(2.5),
         np.dtype("f4"),
     ],
-    ids=str,
+    ids=lambda pair: re.sub(r" at 0x\w+", "", str(pair)),
 )
 def test_a_copy_has_the_same_digest(value: Any) -> None:
     """What went through pickle is the same task."""
@@ -69,7 +70,7 @@ def test_a_copy_has_the_same_digest(value: Any) -> None:
         ({1, 2}, frozenset({1, 2})),
         (lambda x: x + 1, lambda x: x + 2),
     ],
-    ids=str,
+    ids=lambda pair: re.sub(r" at 0x\w+", "", str(pair)),
 )
 def test_other_arguments_have_other_digests(one: Any, other: Any) -> None:
     """Type, shape and content count."""

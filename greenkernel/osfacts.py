@@ -181,6 +181,17 @@ def forget_peak_memory() -> bool:
     return True
 
 
+def runnable_threads(pid: int) -> int | None:
+    """Threads of a process and its descendants that compute or wait for a core; None where the system does not say."""
+    if not _ON_LINUX:
+        return None
+    found = 0
+    for process in (pid, *(process.pid for process in descendants(pid))):
+        for thread in (_PROC / str(process) / "task").glob("*/stat"):
+            found += _text(thread).rpartition(")")[2].lstrip().startswith("R")
+    return found
+
+
 # --- ending -------------------------------------------------------------------------------------------------------
 
 

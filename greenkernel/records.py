@@ -197,7 +197,11 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One slice that really ran: what was cut, and what it used. ``rows_fraction`` is in (0, 1]."""
+    """One slice that really ran: what was cut, and what it used. ``rows_fraction`` is in (0, 1].
+
+    ``serial_share`` is the part of its CPU seconds during which at most one thread had something to do, ``idle_share``
+    the part of its time during which none had; None where nobody looked, or not often enough.
+    """
 
     rows_fraction: float
     rows: int | None
@@ -208,6 +212,8 @@ class Slice:
     cpu_s: float
     wall_s: float
     peak_rss_bytes: int
+    serial_share: float | None = None
+    idle_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

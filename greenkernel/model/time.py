@@ -87,6 +87,15 @@ class Run:
     cores: int
     cpu_s: float
     wall_s: float
+    serial_share: float | None = None
+    idle_share: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """True where it computed little of its time; being pushed aside by other work does not count as waiting."""
+        if self.idle_share is not None:
+            return self.idle_share > 1 - _WAITING_BELOW
+        return self.cpu_s < _WAITING_BELOW * self.wall_s
 
 
 def fit_law(points: Sequence[tuple[float, float]], *, with_log: bool = True) -> Law:
@@ -180,8 +189,9 @@ def amdahl(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
 def by_cores(runs: Sequence[Run], whole: Estimate) -> Scaling:
     """How the whole cell scales, from its slices and its CPU seconds.
 
-    Where one size ran on several core counts, their walls give the serial share; elsewhere it is what the largest
-    slice on several cores kept idle. The constant part of the CPU seconds is serial and does not grow with the rest.
+    The serial share is what was seen of the largest slice on several cores, else what the walls of one size on
+    several core counts say, else what that slice kept idle. The constant part of the CPU seconds is serial and does
+    not grow with the rest.
 
     Args:
         runs: At least one slice.
@@ -189,12 +199,14 @@ def by_cores(runs: Sequence[Run], whole: Estimate) -> Scaling:
     """
     most = _MOST_CORES_FACTOR * max(run.cores for run in runs)
     largest = max(runs, key=lambda run: (run.x, run.cores))
-    if largest.cpu_s < _WAITING_BELOW * largest.wall_s:
+    if largest.waits:
         wall_s = whole.cpu_s * largest.wall_s / max(largest.cpu_s, _LEAST_S)
         reason = f"the cell waits: {largest.cpu_s:.2g} CPU s in {largest.wall_s:.2g} s"
         return Scaling(serial_s=wall_s, parallel_s=0.0, cores_most=1, waits=True, unsure=(reason,))
     group = _several_cores(runs)
     serial, total = _shares(group) if group else _shares_of_one(largest)
+    if largest.cores > 1 and largest.serial_share is not None:
+        serial = largest.serial_share * total
     # In the reference size the constant part is a larger share than in the whole.
     reference_s = (group[-1] if group else largest).cpu_s
     grows_s = max(reference_s - whole.constant_s, _LEAST_S)

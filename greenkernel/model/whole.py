@@ -44,7 +44,7 @@ def whole_cell(profile: Profile) -> Whole | None:
     knob_points = [(float(s.knob_value), s.cpu_s) for s in slices if s.knob and s.knob_value]
     knob = by_knob(knob_points, float(profile.knob_full)) if knob_points and profile.knob_full else None
     estimate = combined(rows, knob)
-    runs = [Run(x=_share(s, profile), cores=s.cores, cpu_s=s.cpu_s, wall_s=s.wall_s) for s in slices]
+    runs = [_run(s, profile) for s in slices]
     largest_row = max((s.rows_fraction for s in at_full_knob), default=0.0)
     largest = largest_row or max(run.x for run in runs)
     parts = [f"{len(row_points)} slices of rows"] if row_points else []
@@ -62,6 +62,17 @@ def memory_of(profile: Profile, capture_bytes: int) -> Interval:
     peaks = [(_share(s, profile), float(s.peak_rss_bytes)) for s in profile.slices]
     by_size = [(s.rows_fraction, float(s.peak_rss_bytes)) for s in profile.slices if s.knob is None]
     return memory(by_size or peaks, capture_bytes, seen_bytes=max((peak for _, peak in peaks), default=0.0))
+
+
+def _run(slice_: Slice, profile: Profile) -> Run:
+    return Run(
+        x=_share(slice_, profile),
+        cores=slice_.cores,
+        cpu_s=slice_.cpu_s,
+        wall_s=slice_.wall_s,
+        serial_share=slice_.serial_share,
+        idle_share=slice_.idle_share,
+    )
 
 
 def _share(slice_: Slice, profile: Profile) -> float:

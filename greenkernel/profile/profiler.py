@@ -77,6 +77,8 @@ def profile(
         profiler.run()
     except PermanentError as e:
         profiler.notes.append(f"not profiled any further: {e}")
+    finally:
+        profiler.close()
     return profiler.result((clock.now() - began).total_seconds())
 
 
@@ -97,7 +99,7 @@ class Profiler:
     knob_full: int | None = None
     cpu_s: float = 0.0
     _starts: list[tuple[float, float]] = field(default_factory=list)
-    _count: int = 0
+    _processes: list[SliceProcess] = field(default_factory=list)
 
     def run(self) -> None:
         """All slices."""
@@ -118,6 +120,13 @@ class Profiler:
             self._other_cores()
         if self.knob is not None and not self._is_whole():
             self._turn_knob(self.knob)
+
+    def close(self) -> None:
+        """Wait until nothing of any slice is left, and remove their folders."""
+        for process in self._processes:
+            process.ended()
+        for folder in self.folder.glob("slice-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def result(self, wall_s: float) -> Profile:
         """What was found."""
@@ -230,11 +239,11 @@ class Profiler:
             return ready.error or self._run(process, part, knobs, limit_s, cores)
 
     def _process(self, cores: int) -> SliceProcess:
-        self._count += 1
-        folder = self.folder / f"slice-{self._count}"
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = self.folder / f"slice-{len(self._processes) + 1}"
         folder.mkdir(parents=True)
-        return SliceProcess(self.setup, folder, cores)
+        process = SliceProcess(self.setup, folder, cores)
+        self._processes.append(process)
+        return process
 
     def _ready(self, process: SliceProcess) -> Ready:
         ready = process.ready()
@@ -248,7 +257,7 @@ class Profiler:
         cores = cores or self.cores_max
         turned = "".join(f", {name} = {value}" for name, value in knobs.items())
         what = "the whole cell" if part == 1.0 and not turned else f"{part:.1%} of the rows{turned}"
-        self.on_progress(f"slice {self._count}: {what} on {cores} core{'s' if cores > 1 else ''}")
+        self.on_progress(f"slice {len(self._processes)}: {what} on {cores} core{'s' if cores > 1 else ''}")
         began = time.monotonic()
         measured = process.run(self.rows, part, knobs, limit_s)
         # A slice that was stopped tells nothing; it was busy for at most as long as it ran.
@@ -271,6 +280,8 @@ class Profiler:
                 cpu_s=measured.cpu_s,
                 wall_s=measured.wall_s,
                 peak_rss_bytes=measured.peak_rss_bytes,
+                serial_share=measured.serial_share,
+                idle_share=measured.idle_share,
             )
         )
 

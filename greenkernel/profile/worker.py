@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ import greenkernel
 from greenkernel.errors import PermanentError
 from greenkernel.osfacts import end_marked
 from greenkernel.profile.rows import NameInfo, Rows
+from greenkernel.profile.watch import EVERY_S, TreeWatch
 from greenkernel.records import Capture
 from greenkernel.store.codec import from_json, to_json
 from greenkernel.store.objects import StoreAddress
@@ -65,6 +67,8 @@ class Measured:
     peak_rss_bytes: int
     rows: int | None = None
     error: str | None = None
+    serial_share: float | None = None
+    idle_share: float | None = None
 
 
 class SliceProcess:
@@ -81,6 +85,8 @@ class SliceProcess:
         for name in ("home", "tmp"):
             (folder / name).mkdir()
         self._folder = folder
+        self._stopped = False
+        self._ending: threading.Thread | None = None
         self._errors = folder / "errors"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -113,12 +119,19 @@ class SliceProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-            self._process.wait(_END_S if kind is None else 0.0)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
-            pass
-        self._kill()
+        if kind is not None or self._stopped:
+            self._kill()
+        else:
+            # It says good-bye to its own processes meanwhile, which need not hold up the next slice.
+            self._ending = threading.Thread(target=self._let_end, name="greenkernel-slice-end", daemon=True)
+            self._ending.start()
+
+    def ended(self) -> None:
+        """Wait until nothing of it is left."""
+        if self._ending is not None:
+            self._ending.join()
 
     def ready(self) -> Ready:
         """Wait until the values are there and the cell's modules imported.
@@ -127,7 +140,7 @@ class SliceProcess:
             PermanentError: The process ended without a word, or does not get ready.
         """
         line = self._line(START_LIMIT_S)
-        if line is None:
+        if not line:
             raise PermanentError(f"a slice's process did not start: {self._last_words()}")
         return from_json(line, Ready)
 
@@ -153,13 +166,22 @@ class SliceProcess:
                 "contiguous": rows.contiguous,
             }
         began = time.monotonic()
+        watch = TreeWatch(self._process.pid)
         self._tell({"cut": cut, "knobs": dict(knobs)})
-        line = self._line(limit_s)
-        if line is not None:
-            return from_json(line, Measured)
-        if time.monotonic() - began >= limit_s:
-            return f"stopped after {limit_s:.0f} s"
-        return f"its process ended: {self._last_words()}"
+        while (line := self._line(EVERY_S)) is None:
+            if time.monotonic() - began >= limit_s:
+                self._stopped = True
+                return f"stopped after {limit_s:.0f} s"
+            watch.look()
+        if not line:
+            return f"its process ended: {self._last_words()}"
+        measured = from_json(line, Measured)
+        return replace(
+            measured,
+            peak_rss_bytes=max(measured.peak_rss_bytes, watch.peak_rss_bytes),
+            serial_share=watch.serial_share,
+            idle_share=watch.idle_share,
+        )
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -170,9 +192,9 @@ class SliceProcess:
             return  # it has ended; the missing answer says so
 
     def _line(self, limit_s: float) -> bytes | None:
-        """The next line, None where the process ends or the time is over."""
+        """The next line; empty where the process has ended, None where the time is over."""
         try:
-            return self._lines.get(timeout=limit_s) or None
+            return self._lines.get(timeout=limit_s)
         except queue.Empty:
             return None
 
@@ -186,11 +208,28 @@ class SliceProcess:
         lines = self._errors.read_text(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else f"exit status {self._process.poll()}"
 
+    def _let_end(self) -> None:
+        deadline = time.monotonic() + _END_S
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+            # Last of its group is the one that removes semaphores which others have left.
+            while _group_lives(self._process.pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self._kill()
+
     def _kill(self) -> None:
         """Everything that it has started too, also what has left its process group."""
         self._process.kill()
         self._process.wait()
         end_marked(_MARK, str(self._folder))
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError, AttributeError):  # Windows has no groups
+        return False
+    return True
 
 
 def slice_environment(folder: Path, cores: int, logical_cores: int, home: Mapping[str, str]) -> dict[str, str]:

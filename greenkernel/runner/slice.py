@@ -10,49 +10,23 @@ import ast
 import importlib
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from greenkernel.errors import GreenKernelError
 from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinity, tree_usage, usable_cores
-from greenkernel.records import Capture
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.restore import restore
 from greenkernel.runner.slice_guard import guard
-from greenkernel.runner.slice_rows import Cut, cut_rows, describe
+from greenkernel.runner.slice_order import SliceJob, SliceOrder
+from greenkernel.runner.slice_rows import cut_rows, describe
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.codec import from_json
 from greenkernel.store.hashing import KEY_BYTES
 from greenkernel.store.objects import ObjectStore, StoreAddress
-
-_LOOK_S = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceJob:
-    """What a slice is told first; ``folder`` is its own, ``logical_cores`` is what ``n_jobs=-1`` means."""
-
-    url: str
-    options: dict[str, str]
-    key: str
-    capture: Capture
-    folder: str
-    cores: int
-    logical_cores: int
-    file_name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceOrder:
-    """What a slice is told second: the rows to keep, and counts to set by name."""
-
-    cut: Cut | None = None
-    knobs: dict[str, int]
 
 
 def main() -> int:
@@ -95,44 +69,31 @@ def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any]) -> dict[st
     )
     with scope, Meter() as meter:
         outcome = execute(job.capture.transformed, namespace, lambda _: None, file_name=job.file_name)
-    return {**meter.used(), "rows": rows, "error": _error(outcome)}
+    return {**meter.used, "rows": rows, "error": _error(outcome)}
 
 
 class Meter:
-    """CPU seconds, wall seconds and peak memory of this process and its children inside ``with``."""
+    """CPU seconds, wall seconds and peak memory of this process and its children inside ``with``.
+
+    Memory of several processes at one time is for somebody outside to watch: here it would disturb what is measured.
+    """
 
     def __init__(self) -> None:
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="greenkernel-meter", daemon=True)
-        self._peak = 0
-        self._own_cpu_s = 0.0
-        self._cpu_s = 0.0
-        self._wall_s = 0.0
+        self._began_at = self._began_cpu_s = 0.0
+        self.used: dict[str, float] = {}
 
     def __enter__(self) -> Meter:
         forget_peak_memory()
-        self._cpu_s = tree_usage(os.getpid()).cpu_s
-        self._wall_s = time.monotonic()
-        self._thread.start()
+        self._began_cpu_s = tree_usage(os.getpid()).cpu_s
+        self._began_at = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wall_s = time.monotonic() - self._wall_s
+        wall_s = time.monotonic() - self._began_at
         last = tree_usage(os.getpid())
-        self._ended.set()
-        self._thread.join()
-        self._cpu_s = max(last.cpu_s - self._cpu_s - self._own_cpu_s, 0.0)
         # Peaks of several processes need not have been at the same time.
-        self._peak = max(self._peak, last.rss_bytes, last.peak_rss_bytes if last.processes == 1 else 0)
-
-    def used(self) -> dict[str, float]:
-        """The figures, once it is over."""
-        return {"cpu_s": self._cpu_s, "wall_s": self._wall_s, "peak_rss_bytes": self._peak}
-
-    def _watch(self) -> None:
-        while not self._ended.wait(_LOOK_S):
-            self._peak = max(self._peak, tree_usage(os.getpid()).rss_bytes)
-            self._own_cpu_s = time.thread_time()
+        peak = max(last.rss_bytes, last.peak_rss_bytes if last.processes == 1 else 0)
+        self.used = {"cpu_s": last.cpu_s - self._began_cpu_s, "wall_s": wall_s, "peak_rss_bytes": peak}
 
 
 def _own_channel() -> tuple[TextIO, TextIO]:

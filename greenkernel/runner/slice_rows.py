@@ -8,35 +8,15 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from greenkernel.runner.slice_order import Cut
 
 _KINDS = (("numpy", "ndarray", "array"), ("pandas", "DataFrame", "frame"), ("pandas", "Series", "series"))
 _COUNTED_UP_TO = 1_000_000
 _LOOKED_AT = 50
 # Rows of each class that come first, so that no class is lost in a small slice.
 _OF_EACH_CLASS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """Which rows a slice keeps.
-
-    Attributes:
-        axes: The axis that counts the rows, by name.
-        fraction: Part of the rows, in (0, 1]; a smaller part is contained in every larger one.
-        seed: Of the rows' order.
-        stratify: A name whose values keep their shares.
-        groups: A name whose equal values stay together.
-        contiguous: Keep the first rows instead of a sample: their order means something.
-    """
-
-    axes: Mapping[str, int]
-    fraction: float
-    seed: int = 0
-    stratify: str | None = None
-    groups: str | None = None
-    contiguous: bool = False
 
 
 def describe(name: str, value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from greenkernel.plan.constraints import Bounds
 from greenkernel.plan.costs import Costs, Leg
 from greenkernel.plan.problem import Bools, Floats, Problem, slot_starts
 
-_AT_ONCE = 1e-9
+_ROUNDING_S: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ def once(problem: Problem, costs: Costs, bounds: Bounds, option: int) -> Once:
     here = problem.current
     if here == option:
         late_s = problem.work_left * float(bounds.duration_s[option]) - bounds.due_s
-        return Once(option, (Leg(option, None),) if late_s <= _AT_ONCE else (), late_s)
+        return Once(option, (Leg(option, None),) if late_s <= _ROUNDING_S else (), late_s)
     start_s = _moments(problem)
     work = _work_at(problem, costs, start_s)
     ends_s = start_s + bounds.startup_s[option] + work * bounds.duration_s[option]
     late_s = float(ends_s[0]) - bounds.due_s
-    safe = (ends_s <= _deadline(problem, bounds) + _AT_ONCE) | ((start_s == 0) & (late_s <= _AT_ONCE))
+    safe = (ends_s <= _deadline(problem, bounds) + _ROUNDING_S) | ((start_s == 0) & (late_s <= _ROUNDING_S))
     safe &= _reached(problem, costs, bounds, start_s) & problem.options[option].feasible
     safe &= here is None or problem.can_move
     if not safe.any():
@@ -51,7 +52,7 @@ def _moments(problem: Problem) -> Floats:
     if problem.current is None:
         return slot_starts(problem, problem.slots if problem.can_wait else 1)
     left_s = problem.work_left * problem.options[problem.current].duration_mid_s
-    return slot_starts(problem, min(problem.slots, max(1, math.ceil(left_s / problem.slot_s - _AT_ONCE))))
+    return slot_starts(problem, min(problem.slots, max(1, math.ceil(left_s / problem.slot_s - _ROUNDING_S))))
 
 
 def _deadline(problem: Problem, bounds: Bounds) -> float:
@@ -75,7 +76,7 @@ def _reached(problem: Problem, costs: Costs, bounds: Bounds, start_s: Floats) ->
     if problem.current is None:
         return np.ones(start_s.shape, dtype=bool)
     left = problem.work_left - start_s / costs.duration_s[problem.current]
-    kept = start_s <= bounds.keep_until_s(problem.current, left) + _AT_ONCE
+    kept = start_s <= bounds.keep_until_s(problem.current, left) + _ROUNDING_S
     return np.concatenate(([True], np.logical_and.accumulate(kept)[:-1]))
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from greenkernel.plan import words
 from greenkernel.plan.constraints import Bounds
-from greenkernel.plan.costs import Costs, Figures, Leg
+from greenkernel.plan.costs import Costs, Leg
 from greenkernel.plan.once import Once, once
 from greenkernel.plan.problem import Bools, Floats, Impossible, Problem, slot_starts
 from greenkernel.plan.table import Table
 from greenkernel.records import Interval, Plan, Step
 
-_AT_ONCE = 1e-9
-_SOURCE = "plan: power x PUE x intensity, slot by slot"
+_ROUNDING_S: Final = 1e-9
+_SOURCE: Final = "plan: power x PUE x intensity, slot by slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,6 @@ class Solved:
     singles: tuple[Once, ...]
     penalty: float
 
-    def figures(self, legs: Sequence[Leg]) -> Figures:
-        """Best estimates of a path."""
-        return self.costs.figures(legs)
-
 
 def solve(problem: Problem) -> Plan | Impossible:
     """The plan that is cheapest in the goal's unit and safe for the due date.
@@ -45,7 +42,7 @@ def solve(problem: Problem) -> Plan | Impossible:
         A plan, or why there is none and what would help.
     """
     solved = search(problem)
-    return solved if isinstance(solved, Impossible) else _plan(problem, solved)
+    return solved if isinstance(solved, Impossible) else plan_of(problem, solved)
 
 
 def search(problem: Problem) -> Solved | Impossible:
@@ -92,7 +89,7 @@ def _follow(table: Table) -> tuple[Leg, ...]:
     walk = _Walk(table)
     if not walk.begin():
         return ()
-    while walk.work > _AT_ONCE and walk.slot < table.problem.slots:
+    while walk.work > _ROUNDING_S and walk.slot < table.problem.slots:
         target = walk.target()
         if target is None:
             walk.stay()
@@ -156,16 +153,16 @@ class _Walk:
     def _kept(self) -> bool:
         """True where staying for this slot is safe."""
         now_s = self.slot * self._problem.slot_s
-        if now_s + self.work * float(self._bounds.duration_s[self.option]) <= self._bounds.due_s + _AT_ONCE:
+        if now_s + self.work * float(self._bounds.duration_s[self.option]) <= self._bounds.due_s + _ROUNDING_S:
             return True
-        return now_s <= float(self._bounds.keep_until_s(self.option, np.array([self.work]))[0]) + _AT_ONCE
+        return now_s <= float(self._bounds.keep_until_s(self.option, np.array([self.work]))[0]) + _ROUNDING_S
 
     def _safe_moves(self) -> Floats:
         work = self._table.after_move(self.option, self.work)
         values = self._table.move_values(self.slot, self.option, work)
         now_s = self.slot * self._problem.slot_s
         until_s = [float(self._bounds.enter_until_s(o, np.array([work]))[0]) for o in range(len(values))]
-        values[now_s > np.array(until_s) + _AT_ONCE] = math.inf
+        values[now_s > np.array(until_s) + _ROUNDING_S] = math.inf
         return values
 
     def _safe_starts(self, at_s: Floats) -> Bools:
@@ -174,7 +171,7 @@ class _Walk:
         if self._problem.due_at is None:
             horizon_s = self._problem.slots * self._problem.slot_s
             until_s = np.maximum(0.0, horizon_s - self._bounds.startup_s - self.work * self._bounds.duration_s)
-        return at_s[:, None] <= until_s[None, :] + _AT_ONCE
+        return at_s[:, None] <= until_s[None, :] + _ROUNDING_S
 
     def _least_late(self) -> int | None:
         """The option with the earliest upper bound, the present one (None) included."""
@@ -185,7 +182,8 @@ class _Walk:
         return None if best == self.option else best
 
 
-def _plan(asked: Problem, solved: Solved) -> Plan:
+def plan_of(asked: Problem, solved: Solved) -> Plan:
+    """The record of the legs that were found for a problem."""
     problem, legs = solved.problem, solved.legs
     low, mid, high = (solved.costs.figures(legs, pace) for pace in ("low", "mid", "high"))
     return Plan(

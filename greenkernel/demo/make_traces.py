@@ -27,7 +27,7 @@ def trace_values(*, variant: Variant = "demo") -> dict[str, _Hours]:
     """Carbon intensity of each zone and hour, in g CO2e/kWh.
 
     Args:
-        variant: `demo`: WINDY is greenest for the first 29 hours, COAST from then on. `swapped`: the two exchanged.
+        variant: `demo`: WINDY is greenest for 25 hours, then COAST, whose gale lasts until hour 49. `swapped`: the two exchanged.
             `flat`: all zones equal and constant.
 
     Returns:
@@ -77,19 +77,20 @@ def _step(hours: _Hours, *, at: float, width: float) -> _Hours:
 
 
 def _windy(hours: _Hours) -> _Hours:
-    """A gale that dies down: about 30 g, then about 420 g from hour 30 on."""
-    return 30.0 + 390.0 * _step(hours, at=29.0, width=0.6) + 4.0 * np.sin(2 * np.pi * hours / 24.0)
+    """A gale that dies down: about 30 g, then about 420 g from hour 27 on."""
+    return 30.0 + 390.0 * _step(hours, at=25.5, width=0.6) + 4.0 * np.sin(2 * np.pi * hours / 24.0)
 
 
 def _coast(hours: _Hours) -> _Hours:
-    """The same gale arriving on the coast: about 400 g, then about 160 g from hour 29 on."""
-    return 400.0 - 240.0 * _step(hours, at=27.0, width=0.7) + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
+    """The same gale passing over the coast: about 400 g, about 90 g from hour 25 to 49, then about 330 g."""
+    arrives, leaves = _step(hours, at=23.5, width=0.5), _step(hours, at=50.0, width=0.7)
+    return 400.0 - 310.0 * arrives + 240.0 * leaves + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
 
 
 def _sunny(hours: _Hours) -> _Hours:
-    """Sun by day, coal by night: 380 g at night, 190 g at noon."""
+    """Sun by day, coal by night: 380 g at night, 300 g at noon."""
     height = np.clip(np.sin(np.pi * (hours % 24.0 - 6.0) / 12.0), 0.0, None)
-    return np.asarray(375.0 - 185.0 * height)
+    return np.asarray(375.0 - 75.0 * height)
 
 
 def _noise(rng: np.random.Generator) -> _Hours:

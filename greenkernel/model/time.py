@@ -101,21 +101,33 @@ class Run:
 def fit_law(points: Sequence[tuple[float, float]], *, with_log: bool = True) -> Law:
     """Relative-weighted non-negative least squares of seconds on 1, x and x log x.
 
+    Two sizes cannot tell x from x log x: then it is the mean of the law with the one and the law with the other.
+
     Args:
         points: At least one pair of x (>= 1) and seconds (> 0).
         with_log: False leaves x log x out: counts of trees or epochs cost the same each.
     """
+    sizes = len({x for x, _ in points})
+    if not with_log:
+        return _fitted(points, (sizes > 1, True, False))
+    if sizes > 2:
+        return _fitted(points, (True, True, True))
+    laws = _fitted(points, (sizes > 1, True, False)), _fitted(points, (sizes > 1, False, True))
+    constant, linear, loglinear = (
+        float(np.mean([getattr(law, part) for law in laws])) for part in ("constant", "linear", "loglinear")
+    )
+    return Law(constant=constant, linear=linear, loglinear=loglinear)
+
+
+def _fitted(points: Sequence[tuple[float, float]], terms: tuple[bool, bool, bool]) -> Law:
+    """The law with those of its three terms that are wanted."""
     x: NDArray[np.float64] = np.array([max(point[0], 1.0) for point in points])
     seconds = np.array([max(point[1], _LEAST_S) for point in points])
-    columns = [np.ones_like(x), x, x * np.log(x)][: 3 if with_log else 2]
-    if len(set(x.tolist())) == 1:  # one size says nothing of a constant: in proportion
-        columns[0] = np.zeros_like(x)
-        columns[2:] = [np.zeros_like(x)] * len(columns[2:])
-    scale = np.array([float(column.max()) or 1.0 for column in columns])
-    design = np.column_stack(columns) / scale / seconds[:, None]
-    solution, _ = nnls(design, np.ones_like(seconds))
-    found = solution / scale
-    return Law(constant=float(found[0]), linear=float(found[1]), loglinear=float(found[2]) if with_log else 0.0)
+    columns = np.column_stack([np.ones_like(x), x, x * np.log(x)]) * np.array(terms)
+    scale = np.maximum(columns.max(axis=0), _LEAST_S)
+    solution, _ = nnls(columns / scale / seconds[:, None], np.ones_like(seconds))
+    constant, linear, loglinear = (float(part) for part in solution / scale)
+    return Law(constant=constant, linear=linear, loglinear=loglinear)
 
 
 def by_rows(points: Sequence[tuple[float, float]], rows: float) -> Estimate:

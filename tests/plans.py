@@ -71,7 +71,7 @@ def _from(asked: Problem, slot: int, o: int, work: float) -> float:
 
 def _entered(asked: Problem, slot: int, o: int, work: float) -> float:
     there, at_s = asked.options[o], slot * asked.slot_s
-    slots = math.floor(there.startup_mid_s / asked.slot_s) + 1
+    slots = math.floor(there.startup_mid_s / asked.slot_s + 1e-9) + 1
     run_s = min(slots * asked.slot_s - there.startup_mid_s, work * there.duration_mid_s)
     grams = _startup_grams(asked, o, at_s) + _grams(asked, o, at_s + there.startup_mid_s, run_s)
     return grams + _from(asked, slot + slots, o, work - run_s / there.duration_mid_s)
@@ -117,7 +117,7 @@ def _may_enter(asked: Problem, slot: int, o: int, work: float) -> bool:
     there, now_s = asked.options[o], slot * asked.slot_s
     if now_s + there.startup_high_s + work * there.duration_high_s <= asked.due_s + 1e-9:
         return True
-    upto_s = (math.floor(there.startup_mid_s / asked.slot_s) + 1) * asked.slot_s
+    upto_s = (math.floor(there.startup_high_s / asked.slot_s + 1e-9) + 1) * asked.slot_s
     done = max(0.0, upto_s - there.startup_high_s) / there.duration_high_s
     left = max(0.0, work - done) + asked.repeat_s / there.duration_mid_s
     return asked.can_move and now_s + upto_s + _surely_s(asked, left) <= asked.due_s + 1e-9

@@ -6,10 +6,13 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 
 from greenkernel.plan.problem import Floats, Option, Problem
+
+_ROUNDING: Final = 1e-9
 
 
 def allowed(
@@ -55,8 +58,8 @@ class Bounds:
     """Until when, in seconds from the problem's start, an action still leaves some option that is surely in time.
 
     An action is safe at a slot's start if, at the upper bound of start-up and pace, either the option itself ends by
-    the due date, or at the next decision another option can be entered that does. So whoever plans again at every slot
-    is in time, whatever the pace within the bounds.
+    the due date, or at the next decision another option can be entered that does; after an entry the next decision is
+    made once the start-up is surely over. So whoever plans again at every slot is in time, whatever the pace.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -66,7 +69,7 @@ class Bounds:
         self.due_s = problem.due_s
         self.duration_s = np.array([o.duration_high_s for o in options])
         self.startup_s = np.array([o.startup_high_s for o in options])
-        self._step_s = entry_slots(problem) * problem.slot_s
+        self._step_s = (np.floor(self.startup_s / problem.slot_s + _ROUNDING) + 1) * problem.slot_s
         self._repeat = np.array([problem.repeat_s / o.duration_mid_s for o in options])
         self._enterable = [i for i, o in enumerate(options) if o.feasible]
 
@@ -98,4 +101,4 @@ class Bounds:
 
 def entry_slots(problem: Problem) -> Floats:
     """Slots from entering an option to the first decision there: the start-up's full slots and one more."""
-    return np.array([math.floor(o.startup_mid_s / problem.slot_s + 1e-9) + 1.0 for o in problem.options])
+    return np.array([math.floor(o.startup_mid_s / problem.slot_s + _ROUNDING) + 1.0 for o in problem.options])

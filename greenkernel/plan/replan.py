@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from greenkernel.plan import words
+from greenkernel.plan.constraints import Bounds
 from greenkernel.plan.costs import Leg
 from greenkernel.plan.path import Solved, plan_of, search
 from greenkernel.plan.problem import Impossible, Option, Problem
@@ -90,7 +91,7 @@ def decide(current: Plan, problem: Problem, calm: Calm | None = None) -> Decisio
     if isinstance(solved, Impossible):
         return _late(problem, solved)
     if calm.forecast_age_s > calm.stale_after_s and _may_stay(solved):
-        return _keep(current, problem, calm)
+        return _keep(current, solved, calm)
     plan = plan_of(problem, solved)
     if solved.legs[0].leave_s != 0:
         return _refused(solved, plan) or Stay(reason=plan.reason, plan=plan)
@@ -138,24 +139,24 @@ def _refused(solved: Solved, plan: Plan) -> Refused | None:
     return Refused(to_site=site, reason=why, plan=plan)
 
 
-def _keep(current: Plan, problem: Problem, calm: Calm) -> Decision:
-    """The old plan, because the forecast is too old for a new one."""
-    here, step = problem.options[_here(problem)], current.at(problem.start)
+def _keep(current: Plan, solved: Solved, calm: Calm) -> Decision:
+    """The old plan, because the forecast is too old for a new one; its moves are made where they are still safe."""
+    problem, step = solved.problem, current.at(solved.problem.start)
     age = f"the forecast is {format_duration(calm.forecast_age_s)} old"
-    if step is None or (step.site, step.cores) == (here.site, here.cores):
+    places = {(option.site, option.cores): index for index, option in enumerate(problem.options)}
+    target = _here(problem) if step is None else places.get((step.site, step.cores))
+    if target == problem.current:
         return Stay(reason=f"{age}: keeps to the plan made before")
-    wanted = [o.feasible and (o.site, o.cores) == (step.site, step.cores) for o in problem.options]
-    only = tuple(o for o, is_wanted in zip(problem.options, wanted, strict=True) if is_wanted or o is here)
-    asked = replace(problem, options=only, current=only.index(here), min_gain=-math.inf, min_gain_ratio=0.0)
-    solved = search(asked) if any(wanted) else None
-    if not isinstance(solved, Solved) or solved.legs[0].leave_s != 0:
-        return Stay(reason=f"{age}; {step.site}, where the plan made before goes now, is not safe: stays")
-    return _move(solved, current)
+    work = np.array([min(1.0, problem.work_left + problem.repeat_s / problem.options[_here(problem)].duration_mid_s)])
+    if target is None or not problem.can_move or Bounds(problem).enter_until_s(target, work)[0] < 0:
+        return Stay(reason=f"{age}; where the plan made before goes now is not safe: stays")
+    moved = replace(solved, legs=(Leg(_here(problem), None, 0.0), Leg(target, 0.0)))
+    return replace(_move(moved, plan_of(problem, moved)), reason=f"{age}: keeps to the plan made before")
 
 
 def _late(problem: Problem, impossible: Impossible) -> Decision:
     """The due date cannot be promised any more: as quick as possible, wherever that is."""
-    hurried = search(replace(problem, goal="time", due_at=None))
+    hurried = search(replace(problem, goal="time", due_at=None, min_gain=0.0))
     if isinstance(hurried, Impossible) or hurried.legs[0].leave_s != 0:
         return Stay(reason=f"the due date is at risk: {impossible.reason}; no other site is quicker")
     plan = plan_of(problem, hurried)

@@ -1,4 +1,4 @@
-"""Emissions of given steps by the one formula, power x PUE x intensity over time: plans, baselines and what really ran."""
+"""Emissions of given steps by the one formula, power x PUE x intensity over time, for plans, baselines and stays."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ def windows(values: list[float], job_h: int) -> Floats:
 
 
 def test_running_now_meets_the_published_means() -> None:
-    """Mean grams of running now over all starts of the year agree to a millionth in every zone."""
+    """Mean grams of running now over all starts of the year agree to a millionth, or their last digit, in every zone."""
     by_zone = intensities()
     for row in published():
         now = windows(by_zone[row["zone"]], int(row["job_h"]))
         assert int(row["n_starts"]) == len(now), row
-        assert float(row["mean_now"]) == pytest.approx(now.mean(), rel=1e-6), row
+        assert float(row["mean_now"]) == pytest.approx(now.mean(), rel=1e-6, abs=5e-5), row
 
 
 def test_best_windows_meet_the_published_means() -> None:

@@ -28,6 +28,7 @@ _LIMIT_S = 120.0
 _FAST_LIMIT_S = 3.0
 _CHEAP_S = 1.0
 _SIZES_MOST = 4
+_FORBIDDEN = "a slice of a cell may not"
 _KNOB_PARTS = (1 / 32, 1 / 10)
 
 
@@ -167,7 +168,8 @@ class Profiler:
             else:
                 self.notes.append(f"slice of {part:.1%} dropped: {_why(measured)}")
                 # Too few rows is the likely reason; what fails with more rows too fails for another one.
-                following = enlarged(part) if not self.slices and part < 1 / 4 else None
+                hopeless = bool(self.slices) or part >= 1 / 4 or _FORBIDDEN in _why(measured)
+                following = None if hopeless else enlarged(part)
             if following is None:
                 break
             part = following

@@ -52,7 +52,7 @@ def test_two_sizes_stand_between_linear_and_loglinear() -> None:
     """An eighth and a sixty-fourth lie on both laws: neither law is given up for the other."""
     for law in (lambda n: 0.001 * n, lambda n: 1e-4 * n * math.log(n)):
         points = [(1000.0, law(1000.0)), (8000.0, law(8000.0))]
-        assert law(64_000.0) == pytest.approx(by_rows(points, 64_000).cpu_s, rel=0.18)
+        assert law(64_000.0) == pytest.approx(by_rows(points, 64_000).cpu_s, rel=0.2)
 
 
 def test_a_knob_is_a_straight_line() -> None:

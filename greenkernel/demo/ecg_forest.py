@@ -18,12 +18,10 @@ targets = np.asarray(labels)[groups]
 # Windows of one record never stand on both sides of a split.
 folds = StratifiedGroupKFold(n_splits=5, shuffle=True, random_state=0)
 train, test = next(folds.split(features, targets, groups))
-recipe = {"max_features": 0.5, "min_samples_leaf": 3, "class_weight": "balanced_subsample", "random_state": 0}
+recipe = {"max_features": None, "min_samples_leaf": 3, "class_weight": "balanced_subsample", "random_state": 0}
 
 small = RandomForestClassifier(n_estimators=fold_trees, **recipe)
-scores = cross_val_score(
-    small, features[train], targets[train], groups=groups[train], cv=folds, scoring="f1_macro", n_jobs=-1
-)
+scores = cross_val_score(small, features[train], targets[train], groups=groups[train], cv=folds, scoring="f1_macro")
 
 clf = RandomForestClassifier(n_estimators=trees, n_jobs=-1, **recipe).fit(features[train], targets[train])
 

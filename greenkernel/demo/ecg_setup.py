@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from scipy import signal as dsp
 from sklearn.ensemble import RandomForestClassifier
 
-trees = 900  # trees of the final forest
-fold_trees = 30  # trees of each forest of the cross-validation
+trees = 480  # trees of the final forest
+fold_trees = 15  # trees of each forest of the cross-validation
 window_s = 15.0  # seconds of signal behind one row of the table
 hop_s = 2.5  # seconds from one window to the next
 

@@ -13,7 +13,6 @@ from greenkernel.records import RunState
 from greenkernel.session import Run
 from greenkernel.store.runs import LogEvent
 
-
 _IF_THIS_SLEEPS = "while this machine sleeps, planning, moves and embedded sites stand still; jobs on Kubernetes go on"
 
 

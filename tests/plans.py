@@ -130,7 +130,7 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
     intensity = st.lists(st.integers(0, 500).map(float), min_size=slots, max_size=slots)
     same_h = draw(st.integers(1, slots))
     found = []
-    for site in "abc"[: draw(st.integers(1, 3))]:
+    for site in draw(st.sampled_from(("a", "ab", "abc", "aab"))):
         mid_s = HOUR * (same_h if aligned else draw(st.floats(0.4, slots)))
         startup_s = HOUR * (draw(st.integers(0, 2)) if aligned else draw(st.integers(0, 24)) / 10)
         found.append(
@@ -138,7 +138,7 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
                 site,
                 draw(intensity),
                 duration_mid_s=mid_s,
-                duration_high_s=mid_s * draw(st.sampled_from((1.0, 1.2, 1.6))),
+                duration_high_s=mid_s * draw(st.sampled_from((1.0, 1.3, 1.6, 2.5))),
                 startup_mid_s=startup_s,
                 startup_high_s=startup_s * draw(st.sampled_from((1.0, 1.5))),
                 startup_wh=draw(st.sampled_from((0.0, 100.0, 700.0))),
@@ -150,8 +150,9 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
         )
     running = draw(st.booleans())
     work = draw(st.integers(1, same_h)) / same_h if aligned else draw(st.floats(0.05, 1.0))
-    longest_s = max(o.startup_high_s + o.duration_high_s for o in found)
-    due_s = draw(st.one_of(st.none(), st.floats(0.3, 2.0).map(lambda share: share * longest_s)))
+    surely_s = [o.startup_high_s + work * o.duration_high_s for o in found]
+    tight = st.tuples(st.sampled_from(surely_s), st.floats(-0.3, 2.5)).map(lambda drawn: drawn[0] + drawn[1] * HOUR)
+    due_s = draw(st.one_of(st.none(), tight, tight))
     return problem(
         *found,
         current=draw(st.integers(0, len(found) - 1)) if running else None,
@@ -159,5 +160,5 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
         due_at=None if due_s is None else datetime.fromtimestamp(START.timestamp() + round(due_s), UTC),
         repeat_s=HOUR * draw(st.integers(0, 1)) if aligned else draw(st.sampled_from((0.0, 900.0, 7000.0))),
         can_wait=draw(st.booleans()),
-        can_move=draw(st.booleans()),
+        can_move=draw(st.sampled_from((True, True, False))),
     )

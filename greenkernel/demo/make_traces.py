@@ -27,7 +27,8 @@ def trace_values(*, variant: Variant = "demo") -> dict[str, _Hours]:
     """Carbon intensity of each zone and hour, in g CO2e/kWh.
 
     Args:
-        variant: `demo`: WINDY is greenest for 25 hours, then COAST, whose gale lasts until hour 49. `swapped`: the two exchanged.
+        variant: `demo`: WINDY is greenest for 25 hours, then COAST, whose gale lasts until hour 49.
+            `swapped`: the two exchanged.
             `flat`: all zones equal and constant.
 
     Returns:

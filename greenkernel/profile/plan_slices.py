@@ -19,6 +19,7 @@ _SHARE = 0.15
 _SHARE_LONG = 0.05
 _LONG_S = 600.0
 _ALLOWANCE_S = 6.0
+_COST_EXPONENT = 0.8
 _OUTSIDE = frozenset({"subprocess", "socket", "requests", "urllib", "httpx", "aiohttp", "ftplib", "smtplib", "boto3"})
 _COMMANDS = frozenset({"system", "popen", "getoutput", "startfile", "fork", "execv", "spawnv"})
 _SHELL_MAGICS = frozenset({"bash", "sh", "script", "sx", "system", "!"})
@@ -77,7 +78,7 @@ def next_part(done: Sequence[Spent], *, used_cpu_s: float, start_cpu_s: float, c
     larger = [part for part in _LADDER if part > largest.part and part <= max(_LARGEST, 4 * largest.part)]
     if largest.cpu_s >= _ENOUGH_S or largest.part >= _LARGEST:
         larger = [part for part in larger if part <= _LARGEST] or larger[:1]
-    fitting = [part for part in larger if cpu_s_at(done, part) <= left_s]
+    fitting = [part for part in larger if _next_cpu_s(done, part) <= left_s]
     if fitting:
         return fitting[-1]
     return larger[0] if larger and len({slice_.part for slice_ in done}) == 1 else None
@@ -100,6 +101,13 @@ def cpu_s_at(done: Sequence[Spent], part: float) -> float:
     before = max(below)
     slope = max((sizes[largest] - sizes[before]) / (largest - before), 0.0)
     return max(sizes[largest] + slope * (part - largest), 0.0)
+
+
+def _next_cpu_s(done: Sequence[Spent], part: float) -> float:
+    """What one more slice may cost: of one size only a constant part must be expected, so less than in proportion."""
+    if len({slice_.part for slice_ in done}) > 1:
+        return cpu_s_at(done, part)
+    return done[0].cpu_s * float((part / done[0].part) ** _COST_EXPONENT)
 
 
 def _outside_calls(tree: ast.AST) -> Iterator[str]:

@@ -198,6 +198,16 @@ def test_figures_are_intervals() -> None:
     assert (hours(5), hours(8)) == (plan.finish_at, plan.finish_latest_at)
 
 
+def test_a_quick_run_may_end_before_its_move() -> None:
+    """At the low pace the work is done before the planned move, so nothing of the second site is in the low figure."""
+    quick = {"duration_low_s": 1.5 * HOUR, "power_low_w": 1000.0}
+    windy = option("windy", [10.0] * 2 + [400.0] * 8, **quick)
+    coast = option("coast", [400.0] * 2 + [50.0] * 8, arrive_g=5, **quick)
+    plan = planned(problem(windy, coast))
+    assert ["windy", "coast"] == [step.site for step in plan.steps]
+    assert (15, 20 + 5 + 100) == pytest.approx((plan.emissions_g.low, plan.emissions_g.mid))
+
+
 def test_work_beyond_the_slots_is_held_flat() -> None:
     """A job longer than the forecast is priced at the last slot's intensity beyond it."""
     assert 100 + 3 * 50 == pytest.approx(planned(problem(option("home", [100.0, 50.0]))).emissions_g.mid)

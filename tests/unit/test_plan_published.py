@@ -43,7 +43,7 @@ def windows(values: list[float], job_h: int) -> Floats:
 
 
 def test_running_now_meets_the_published_means() -> None:
-    """Mean grams of running now over all starts of the year agree to a millionth, or their last digit, in every zone."""
+    """Mean grams of running now over all starts agree to a millionth, or their last digit, in every zone."""
     by_zone = intensities()
     for row in published():
         now = windows(by_zone[row["zone"]], int(row["job_h"]))

@@ -232,3 +232,17 @@ def test_integrals_are_exact() -> None:
     assert [0, 50, 100, 200, 300, 500] == pytest.approx(
         list(costs.integral(0, np.array([0, 0.5, 1, 1.5, 2, 3]) * HOUR) / HOUR)
     )
+
+
+def test_a_slow_site_is_left_at_the_last_safe_moment() -> None:
+    """The green but unsure site is left at the last slot from which the quick one is surely done in time."""
+    green = option("green", [10.0] * HOURS, duration_mid_s=8 * HOUR, duration_high_s=20 * HOUR)
+    quick = option("quick", [300.0] * HOURS, duration_mid_s=2 * HOUR, startup_mid_s=3 * HOUR)
+    asked = problem(green, quick, due_at=START + timedelta(hours=10), current=0)
+    until_s = Bounds(asked).keep_until_s(0, np.array([1.0, 0.25, 0.125]))
+    assert [10 - 1 - 3 - 1.9, 10 - 1 - 3 - 0.4, 10 - 2.5] == pytest.approx(list(until_s / HOUR))
+    plan = solve(asked)
+    assert isinstance(plan, Plan)
+    assert [("green", 6.0), ("quick", 9.5)] == [
+        (step.site, (step.end - START) / timedelta(hours=1)) for step in plan.steps
+    ]

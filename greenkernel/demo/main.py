@@ -1,7 +1,8 @@
-"""``greenkernel demo``: the ECG forest on three embedded sites, from profile to receipt, compared with a plain fit."""
+"""``greenkernel demo``: the ECG forest from profile to receipt, compared with a plain fit."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -12,11 +13,13 @@ from typing import Any
 
 from greenkernel.clock import RealClock
 from greenkernel.demo import CELL, load_records, setup_namespace
+from greenkernel.errors import UserError
 from greenkernel.follow import Terminal, follow
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.session import Run, train
-from greenkernel.settings import Settings
+from greenkernel.settings import SITES, Settings
+from greenkernel.units import format_duration
 
 DUE = "+8min"
 # One real second is an hour of the grid's time, so that a change of the wind fits into a minute's run.
@@ -24,19 +27,28 @@ FACTOR = 3600.0
 _COMPARED = ("features", "scores", "predictions", "accuracy", "macro_f1")
 
 
-def run_demo(folder: Path, *, traces: Path | None, records: int | None) -> int:
+def run_demo(folder: Path, *, sites: Path | None, traces: Path | None, records: int | None) -> int:
     """Train the demo's forest through every stage and back.
 
     Args:
         folder: Home and receipt go here; a home of an earlier demo is removed.
+        sites: A sites file, such as one of Kubernetes clusters; None: ``GREENKERNEL_SITES``, else the embedded sites.
         traces: Folder with ``coast.csv``, ``windy.csv`` and ``sunny.csv``; None: the examples of the project.
         records: ECG records to use; None: 400.
 
     Returns:
         0 where the model is bit for bit that of a plain fit, else 1.
+
+    Raises:
+        UserError: The sites file has a mistake, or traces are named beside it.
     """
-    home = _fresh_home(folder.absolute(), traces)
-    _tell(f"demo: real work, simulated grid: one real second is one hour of the grid; home is {home.settings.home}")
+    named = sites or (Path(os.environ[SITES]) if os.environ.get(SITES) else None)
+    if named is not None and traces is not None:
+        raise UserError("traces go with the embedded sites", where="--traces", what_to_do="Name them in the sites file")
+    home = _fresh_home(folder.absolute(), named.absolute() if named is not None else None, traces)
+    _tell(f"demo: home is {home.settings.home}, sites are those of {home.settings.sites_path}")
+    if (clock := home.settings.sites.clock) is not None and clock.factor != 1:
+        _tell(f"demo: real work, simulated grid: one real second is {format_duration(clock.factor)} of the grid's time")
     ecg = load_records(limit=records)
     _tell(f"demo: {len(ecg.signals)} ECG records: {ecg.source}" + (f"\n  {ecg.citation}" if ecg.citation else ""))
     namespace = setup_namespace(ecg)
@@ -52,11 +64,13 @@ def run_demo(folder: Path, *, traces: Path | None, records: int | None) -> int:
     return 0 if _same_as_plain(run, setup_namespace(ecg)) else 1
 
 
-def _fresh_home(folder: Path, traces: Path | None) -> Home:
+def _fresh_home(folder: Path, sites: Path | None, traces: Path | None) -> Home:
     home = folder / "home"
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
+    if sites is not None:
+        return Home(Settings(home, sites), RealClock())
     examples = Path(str(resources.files("greenkernel.demo")))
     text = (examples / "sites.toml").read_text(encoding="utf-8")
     text = text.replace("[clock]\n", f"[clock]\nfactor = {FACTOR}\n")

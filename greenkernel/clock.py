@@ -74,11 +74,6 @@ class GridTime:
         return self.info.factor != 1 or self.info.real_start != self.info.grid_start
 
 
-def real_grid(now: datetime) -> GridTime:
-    """The grid's time as it is outside simulations."""
-    return GridTime(ClockInfo(real_start=now, grid_start=now, factor=1.0))
-
-
 def wait_until(clock: Clock, done: Callable[[], bool], *, timeout_s: float, every_s: float = 0.05) -> bool:
     """Ask ``done`` every ``every_s`` seconds until it is true or ``timeout_s`` has passed; returns its last answer."""
     deadline = clock.now() + timedelta(seconds=timeout_s)

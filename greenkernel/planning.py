@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 from greenkernel.model.progress import remaining
 from greenkernel.plan.path import solve
 from greenkernel.plan.problem import Impossible, Option, Problem, choose_grid
-from greenkernel.records import Plan, Prediction, Progress, RefusedMove, Request
-from greenkernel.run.reconcile import Seen
+from greenkernel.plan.replan import Calm, Decision, MoveTo, Refused, decide
+from greenkernel.records import EpochOpen, Plan, Prediction, Progress, RefusedMove, Request
+from greenkernel.run.reconcile import Seen, cooling_down
 from greenkernel.signals.base import comparable, sample
 from greenkernel.store.runs import PlanNow
 from greenkernel.tariffs import SiteGrid
 
 # A move must bring this share of what staying would cost, besides its own cost.
 _LEAST_GAIN = 0.02
-# After a move the run stays for as long as this many start-ups take.
+# After a move the run stays for as long as this many start-ups take, unless the due date wants otherwise.
 _COOL_DOWN_STARTUPS = 3.0
+# Signals whose record ended longer ago than this give no new plan: the one that was made before is kept.
+_STALE_S = 6 * 3600.0
 # What a move takes along over the network, kWh per GB; the receipt shows both ends of the literature.
 _TRANSFER_KWH_PER_GB = 0.01
 # Work that is called done by its CPU seconds may still have an end to come.
@@ -64,16 +67,24 @@ class Planner:
         options = [_remaining(p, done, progress) for p in self._predictions]
         current = self._predictions.index(here)
         repeat_s = _not_recorded_s(progress, here)
-        settled_s = _COOL_DOWN_STARTUPS * here.startup_s.high if epoch.epoch > 1 else 0.0
-        can_move = now - epoch.opened_at > timedelta(seconds=settled_s)
-        problem = self._problem(now, options, work_left=1 - done, current=current, repeat_s=repeat_s, can_move=can_move)
-        plan = solve(problem)
-        if isinstance(plan, Impossible):
-            return None  # late in any case: it stays where it is
-        stay = solve(self._problem(now, options, work_left=1 - done, current=current, repeat_s=0.0, can_move=False))
-        saving_g = stay.emissions_g.mid - plan.emissions_g.mid if isinstance(stay, Plan) else None
-        refused = _refused(seen.plan, plan, epoch.site, now)
-        return PlanNow(plan=plan, saving_g=saving_g, refused=refused)
+        problem = self._problem(now, options, work_left=1 - done, current=current, repeat_s=repeat_s, can_move=True)
+        decision = decide(seen.plan.plan, problem, self._calm(seen, epoch, here, now))
+        if decision.plan is None and not isinstance(decision, Refused):
+            return None
+        plan = replace(decision.plan, reason=decision.reason) if isinstance(decision, MoveTo) else decision.plan
+        stay = solve(replace(problem, can_move=False, due_at=None))
+        saving_g = stay.emissions_g.mid - plan.emissions_g.mid if plan and isinstance(stay, Plan) else None
+        refused = _refused(seen.plan, decision, epoch.site, now)
+        return PlanNow(plan=plan or seen.plan.plan, saving_g=saving_g, refused=refused)
+
+    def _calm(self, seen: Seen, epoch: EpochOpen, here: Prediction, now: datetime) -> Calm:
+        return Calm(
+            cool_down_s=_COOL_DOWN_STARTUPS * here.startup_s.high,
+            moved_at=epoch.opened_at if epoch.epoch > 1 else None,
+            avoided=cooling_down(seen),
+            forecast_age_s=max(grid.signal.age_s(now) for grid in self._grids.values()),
+            stale_after_s=_STALE_S,
+        )
 
     def _problem(
         self,
@@ -150,11 +161,13 @@ def _not_recorded_s(progress: Progress, here: Prediction) -> float:
     return cpu_s * here.time_s.mid / here.cpu_s.mid
 
 
-def _refused(before: PlanNow, plan: Plan, site: str, now: datetime) -> tuple[RefusedMove, ...]:
+def _refused(before: PlanNow, decision: Decision, site: str, now: datetime) -> tuple[RefusedMove, ...]:
     """Moves that were looked at and do not pay, each site's latest reason once."""
-    goes_to = {step.site for step in plan.steps} | {site}
+    goes_to = {step.site for step in decision.plan.steps} | {site} if decision.plan is not None else {site}
     known = {refused.to_site: refused for refused in before.refused if refused.to_site not in goes_to}
-    for other in plan.alternatives:
+    for other in decision.plan.alternatives if decision.plan is not None else ():
         if other.site not in goes_to:
             known[other.site] = RefusedMove(to_site=other.site, at=now, reason=other.why_not)
+    if isinstance(decision, Refused):
+        known[decision.to_site] = RefusedMove(to_site=decision.to_site, at=now, reason=decision.reason)
     return tuple(known.values())

@@ -37,18 +37,6 @@ def python_in_magics(tree: ast.AST) -> Iterator[str]:
                 yield from _statements(texts[1])
 
 
-def has_unknown_effects(tree: ast.AST) -> bool:
-    """True where a cell runs shell lines or magics whose effects nobody can read off the text."""
-    harmless = _PYTHON_LINE | _PYTHON_CELL | {"matplotlib", "config", "load_ext", "who", "whos", "pwd"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_shell(node.func.value):
-            first = node.args[0] if node.args else None
-            name = first.value if isinstance(first, ast.Constant) else None
-            if node.func.attr not in ("run_line_magic", "run_cell_magic") or name not in harmless:
-                return True
-    return False
-
-
 def _is_shell(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
 

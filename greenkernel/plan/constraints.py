@@ -1,57 +1,15 @@
-"""What a plan may do: the sites and cores allowed, and until when an option may be started, kept or left."""
+"""What a plan may do: until when an option may be started, kept or left."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 import numpy as np
 
-from greenkernel.plan.problem import Floats, Option, Problem
+from greenkernel.plan.problem import Floats, Problem
 
 _ROUNDING: Final = 1e-9
-
-
-def allowed(
-    options: Sequence[Option],
-    *,
-    sites: Collection[str] = (),
-    cores_min: int | None = None,
-    cores_max: int | None = None,
-) -> tuple[Option, ...]:
-    """The same options; those outside the wishes are marked as not feasible, with the reason.
-
-    Args:
-        options: All options.
-        sites: Sites that may be used; none given: all.
-        cores_min: Least cores; None: no limit.
-        cores_max: Most cores; None: no limit.
-    """
-
-    def checked(option: Option) -> Option:
-        why = None
-        if sites and option.site not in sites:
-            why = f"not among the sites asked for ({', '.join(sites)})"
-        elif cores_min is not None and option.cores < cores_min:
-            why = f"fewer cores than the {cores_min} asked for"
-        elif cores_max is not None and option.cores > cores_max:
-            why = f"more cores than the {cores_max} asked for"
-        if why is None or not option.feasible:
-            return option
-        return replace(option, feasible=False, why_not=why)
-
-    return tuple(checked(option) for option in options)
-
-
-def last_safe_start(problem: Problem, option: int) -> datetime | None:
-    """The last moment to start an option so that its upper bound ends by the due date; None without a due date."""
-    if problem.due_at is None:
-        return None
-    chosen = problem.options[option]
-    return problem.when(problem.due_s - chosen.startup_high_s - problem.work_left * chosen.duration_high_s)
 
 
 class Bounds:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -20,14 +20,14 @@ from greenkernel.units import format_duration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calm:
-    """What keeps a run from moving too often. After a move, or a failed one to a site, ``cool_down_s`` must pass.
+    """What keeps a run from moving too often. After a move ``cool_down_s`` must pass; ``avoided`` sites are left alone.
 
     A forecast older than ``stale_after_s`` is not believed: the plan that holds is kept.
     """
 
     cool_down_s: float = 0.0
     moved_at: datetime | None = None
-    failed_at: Mapping[str, datetime] = field(default_factory=dict)
+    avoided: Collection[str] = ()
     forecast_age_s: float = 0.0
     stale_after_s: float = math.inf
 
@@ -35,14 +35,10 @@ class Calm:
         """Seconds until the run may move again."""
         return 0.0 if self.moved_at is None else max(0.0, self.cool_down_s - (now - self.moved_at).total_seconds())
 
-    def avoided(self, now: datetime) -> set[str]:
-        """Sites to which a move failed a short while ago."""
-        return {site for site, at in self.failed_at.items() if (now - at).total_seconds() < self.cool_down_s}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """Go on where it is; ``plan`` None: no plan keeps the due date any more, or the old one holds."""
+    """Go on where it is; ``plan`` None: the old one holds."""
 
     reason: str
     plan: Plan | None = None
@@ -78,7 +74,7 @@ def decide(current: Plan, problem: Problem, calm: Calm | None = None) -> Decisio
     Args:
         current: The plan that holds.
         problem: The question now, with new forecasts and real progress; ``problem.current`` is where it runs.
-        calm: Moves and failures so far, and the forecast's age.
+        calm: The last move, sites to avoid, and the forecast's age.
 
     Raises:
         ValueError: The problem has no current option.
@@ -86,7 +82,7 @@ def decide(current: Plan, problem: Problem, calm: Calm | None = None) -> Decisio
     if problem.current is None:
         raise ValueError("only a run that goes on can be asked whether to move")
     calm = calm or Calm()
-    problem = _without(problem, calm.avoided(problem.start))
+    problem = _without(problem, calm.avoided)
     solved = search(problem)
     if isinstance(solved, Impossible):
         return _late(problem, solved)
@@ -157,13 +153,16 @@ def _keep(current: Plan, solved: Solved, calm: Calm) -> Decision:
 def _late(problem: Problem, impossible: Impossible) -> Decision:
     """The due date cannot be promised any more: as quick as possible, wherever that is."""
     hurried = search(replace(problem, goal="time", due_at=None, min_gain=0.0))
-    if isinstance(hurried, Impossible) or hurried.legs[0].leave_s != 0:
-        return Stay(reason=f"the due date is at risk: {impossible.reason}; no other site is quicker")
+    if isinstance(hurried, Impossible):
+        return Stay(reason=f"the due date is at risk: {impossible.reason}")
     plan = plan_of(problem, hurried)
+    if hurried.legs[0].leave_s != 0:
+        reason = f"the due date is at risk: {impossible.reason}; no other site is quicker"
+        return Stay(reason=reason, plan=replace(plan, reason=reason))
     return replace(_move(hurried, plan), reason=f"the due date is at risk; {plan.reason}")
 
 
-def _without(problem: Problem, sites: set[str]) -> Problem:
+def _without(problem: Problem, sites: Collection[str]) -> Problem:
     def kept(index: int, option: Option) -> Option:
         if option.site not in sites or index == problem.current:
             return option

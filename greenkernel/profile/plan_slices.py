@@ -22,7 +22,8 @@ _ALLOWANCE_S = 6.0
 _COST_EXPONENT = 0.8
 _OUTSIDE = frozenset({"subprocess", "socket", "requests", "urllib", "httpx", "aiohttp", "ftplib", "smtplib", "boto3"})
 _COMMANDS = frozenset({"system", "popen", "getoutput", "startfile", "fork", "execv", "spawnv"})
-_SHELL_MAGICS = frozenset({"bash", "sh", "script", "sx", "system", "!"})
+# Magics that only run, time or show what the cell itself says.
+_PLAIN_MAGICS = frozenset({"time", "timeit", "prun", "capture", "python", "matplotlib", "config", "who", "whos", "pwd"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,5 +129,6 @@ def _command(function: ast.Attribute, args: Sequence[ast.expr]) -> Iterator[str]
         yield f"uses {owner.id}"
     elif function.attr in _COMMANDS and (ours or (isinstance(owner, ast.Name) and owner.id == "os")):
         yield "runs commands of the system"
-    elif ours and function.attr == "run_cell_magic" and args and isinstance(args[0], ast.Constant):
-        yield from [f"runs %%{args[0].value}"] if args[0].value in _SHELL_MAGICS else []
+    elif ours and function.attr in ("run_line_magic", "run_cell_magic") and args and isinstance(args[0], ast.Constant):
+        mark = "%%" if function.attr == "run_cell_magic" else "%"
+        yield from [f"runs {mark}{args[0].value!s}"] if args[0].value not in _PLAIN_MAGICS else []

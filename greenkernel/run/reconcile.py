@@ -201,6 +201,16 @@ def target(seen: Seen) -> Target | None:
     return Target(site=step.site, cores=step.cores, trigger=trigger, reason=seen.plan.plan.reason)
 
 
+def cooling_down(seen: Seen) -> set[str]:
+    """Sites where the run could not come up a short while ago, so that it had to go on elsewhere."""
+    recent = seen.now - timedelta(seconds=COOL_DOWN_S)
+    return {
+        older.site
+        for older, newer in zip(seen.epochs, seen.epochs[1:], strict=False)
+        if older.site != newer.site and newer.trigger == "fault" and newer.opened_at > recent
+    }
+
+
 def _start(seen: Seen) -> list[Action]:
     wanted = target(seen)
     if wanted is None:
@@ -356,16 +366,7 @@ def _ready(seen: Seen, site: str) -> bool:
     offer = seen.offers.get(site)
     if site in seen.silent_sites or offer is None or not offer.reachable or offer.why_not is not None:
         return False
-    return not _cooling_down(seen, site)
-
-
-def _cooling_down(seen: Seen, site: str) -> bool:
-    """True for a while after the run could not come up there and had to go on elsewhere."""
-    for older, newer in zip(seen.epochs, seen.epochs[1:], strict=False):
-        left_by_fault = older.site == site and newer.site != site and newer.trigger == "fault"
-        if left_by_fault and seen.now - newer.opened_at < timedelta(seconds=COOL_DOWN_S):
-            return True
-    return False
+    return site not in cooling_down(seen)
 
 
 def _another_site(seen: Seen, epoch: EpochOpen) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import string
 from typing import Any
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenkernel.cell.names import analyse
-from greenkernel.cell.strings import has_unknown_effects
 from greenkernel.cell.transform import to_python
 
 
@@ -155,11 +153,3 @@ def test_what_is_really_read_is_found(lines: list[str]) -> None:
     with contextlib.suppress(TypeError, NameError, KeyError):
         exec(compile(cell, "<cell>", "exec"), Noting(initial))
     assert read <= set(analyse(cell, initial).reads)
-
-
-@pytest.mark.parametrize(
-    ("cell", "unknown"), [("x = 1", False), ("%time x = 1", False), ("!rm x", True), ("%run a.py", True)]
-)
-def test_cells_with_unknown_effects_are_told_apart(cell: str, unknown: bool) -> None:
-    """Shell lines and magics that nobody can read are said to be so."""
-    assert unknown is has_unknown_effects(ast.parse(to_python(cell, "<cell>")))

@@ -102,10 +102,9 @@ def test_a_failed_site_is_left_alone_for_a_while() -> None:
     """The next best site is taken meanwhile."""
     third = option("third", [60.0] * 10)
     asked = problem(WINDY, COAST, third, current=0)
-    for ago_s, expected in ((10, "third"), (601, "coast")):
-        failed = {"coast": START - timedelta(seconds=ago_s)}
+    for avoided, expected in (({"coast"}, "third"), (set(), "coast")):
         cheap = replace(asked, options=(WINDY, replace(COAST, arrive_g=0, startup_wh=0), third))
-        answer = decide(first(asked), cheap, Calm(cool_down_s=600, failed_at=failed))
+        answer = decide(first(asked), cheap, Calm(avoided=avoided))
         assert isinstance(answer, MoveTo)
         assert expected == answer.step.site
 
@@ -136,6 +135,8 @@ def test_a_run_that_is_late_hurries() -> None:
     stays = decide(first(there), there)
     assert isinstance(stays, Stay)
     assert "no other site is quicker" in stays.reason
+    assert stays.plan is not None
+    assert ["quick"] == [step.site for step in stays.plan.steps]
 
 
 def test_only_a_run_can_be_asked() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from greenkernel.plan.constraints import Bounds, allowed, last_safe_start
+from greenkernel.plan.constraints import Bounds
 from greenkernel.plan.costs import Costs
 from greenkernel.plan.path import solve
-from greenkernel.plan.problem import Impossible, Problem
+from greenkernel.plan.problem import Problem
 from greenkernel.records import Plan
 from tests.plans import HOUR, START, option, problem
 
@@ -190,30 +190,6 @@ def test_scaled_intensities_change_no_decision(
     assert plain.steps == scaled.steps or plain.emissions_g.mid * factor == pytest.approx(
         scaled.emissions_g.mid, rel=1e-6
     )
-
-
-def test_last_safe_start_is_from_the_upper_bound() -> None:
-    """One hour later the same option is impossible."""
-    site = option("a", [10.0] * HOURS, duration_high_s=6 * HOUR, startup_mid_s=HOUR, startup_high_s=2 * HOUR)
-    asked = problem(site, due_at=START + timedelta(hours=10))
-    assert START + timedelta(hours=2) == last_safe_start(asked, 0)
-    assert last_safe_start(problem(site), 0) is None
-    assert isinstance(solve(replace(asked, start=START + timedelta(hours=2))), Plan)
-    assert isinstance(solve(replace(asked, start=START + timedelta(hours=2, seconds=1))), Impossible)
-
-
-def test_wishes_mark_options_with_the_reason() -> None:
-    """Sites and cores outside the wishes stay in the list, as not feasible and with the reason."""
-    options = [option(site, [1.0], cores=cores) for site in ("a", "b") for cores in (1, 2, 4)]
-    kept = allowed(options, sites=("a",), cores_min=2, cores_max=3)
-    assert [("a", 2)] == [(o.site, o.cores) for o in kept if o.feasible]
-    assert {
-        "fewer cores than the 2 asked for",
-        "more cores than the 3 asked for",
-        "not among the sites asked for (a)",
-    } == {o.why_not for o in kept if not o.feasible}
-    gone = replace(options[0], feasible=False, why_not="it does not answer")
-    assert "it does not answer" == allowed([gone], cores_min=2)[0].why_not
 
 
 def test_a_safe_entry_leaves_a_way_out() -> None:

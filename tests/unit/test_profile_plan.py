@@ -86,6 +86,7 @@ def test_a_failed_slice_is_enlarged_to_half_at_most() -> None:
         ("from subprocess import run\nrun(['ls'])", "uses subprocess"),
         ("import urllib.request as r", "uses urllib"),
         ("requests.post(url, data)", "uses requests"),
+        ("get_ipython().run_line_magic('pip', 'install x')", "runs %pip"),
         ("get_ipython().run_line_magic('time', 'fit(X)')", None),
         ("platform.system()", None),
         ("clf.fit(X, y)", None),

@@ -22,6 +22,8 @@ _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 _CONTAINERS = (list, dict, set, bytearray)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
+# What newer cloudpickles write instead of the name of a code's file.
+_NO_FILE = "<dynamic-code>"
 
 
 class RefusedError(Exception):
@@ -86,6 +88,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         kind = type(obj)
         if kind is types.FunctionType:
             return self._function(obj)
+        if kind is types.CodeType and not self._stable:
+            return self._code(obj)
         if kind is _Cached and self._is_ours(obj.__wrapped__):
             self._need(obj.__name__, obj, obj.__name__)
             return _cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)))
@@ -117,6 +121,11 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             slots["__globals__"] = {}
             args = (args[0], self._here, *args[2:])
         return make, args, (attributes, slots), *rest
+
+    def _code(self, code: types.CodeType) -> Any:
+        """Tracebacks show lines by the file's name."""
+        make, args = self.dispatch_table[types.CodeType](code)
+        return make, tuple(code.co_filename if arg == _NO_FILE else arg for arg in args)
 
     def _class(self, cls: type) -> Any:
         reduced = super().reducer_override(cls)

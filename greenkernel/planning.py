@@ -53,7 +53,7 @@ class Planner:
         if not self._predictions:
             reasons = dict.fromkeys(f"{p.site}: {p.why_not}" for p in self._excluded)
             return Impossible(reason=f"no site can run this cell ({'; '.join(reasons)})", what_would_help=())
-        return solve(self._problem(now, self._predictions, work_left=1.0, current=None, repeat_s=0.0, can_move=True))
+        return solve(self._problem(now, self._predictions, self._payload_bytes))
 
     def again(self, seen: Seen, now: datetime) -> PlanNow | None:
         """The plan from here on, None where the present one has to do."""
@@ -65,9 +65,14 @@ class Planner:
             return None
         done = _fraction_done(progress, here)
         options = [_remaining(p, done, progress) for p in self._predictions]
-        current = self._predictions.index(here)
-        repeat_s = _not_recorded_s(progress, here)
-        problem = self._problem(now, options, work_left=1 - done, current=current, repeat_s=repeat_s, can_move=True)
+        problem = self._problem(
+            now,
+            options,
+            self._payload_bytes + progress.record_bytes,
+            work_left=1 - done,
+            current=self._predictions.index(here),
+            repeat_s=_not_recorded_s(progress, here),
+        )
         decision = decide(seen.plan.plan, problem, self._calm(seen, epoch, here, now))
         if decision.plan is None and not isinstance(decision, Refused):
             return None
@@ -90,11 +95,11 @@ class Planner:
         self,
         now: datetime,
         predictions: Sequence[Prediction],
+        moved_bytes: int,
         *,
-        work_left: float,
-        current: int | None,
-        repeat_s: float,
-        can_move: bool,
+        work_left: float = 1.0,
+        current: int | None = None,
+        repeat_s: float = 0.0,
     ) -> Problem:
         due_at = self._request.due_at
         times_s = [p.time_s.mid * work_left + p.startup_s.mid for p in predictions]
@@ -106,7 +111,7 @@ class Planner:
             start=now,
             slot_s=slot_s,
             slots=slots,
-            options=tuple(self._option(p, now, slot_s, slots) for p in predictions),
+            options=tuple(self._option(p, now, slot_s, slots, moved_bytes) for p in predictions),
             work_left=work_left,
             current=current,
             due_at=due_at,
@@ -114,15 +119,15 @@ class Planner:
             repeat_s=repeat_s,
             min_gain_ratio=_LEAST_GAIN,
             can_wait=due_at is not None and current is None,
-            can_move=can_move and self._request.move == "auto",
+            can_move=self._request.move == "auto",
             currency=predictions[0].currency,
         )
 
-    def _option(self, p: Prediction, now: datetime, slot_s: float, slots: int) -> Option:
+    def _option(self, p: Prediction, now: datetime, slot_s: float, slots: int, moved_bytes: int) -> Option:
         grid = self._grids[p.site]
         points = grid.signal.points(now, now + timedelta(seconds=slot_s * (slots + 1)))
         intensity = sample(points, now, slot_s, slots)
-        transfer_kwh = self._payload_bytes / 1e9 * _TRANSFER_KWH_PER_GB
+        transfer_kwh = moved_bytes / 1e9 * _TRANSFER_KWH_PER_GB
         return Option(
             site=p.site,
             cores=p.cores,
@@ -145,8 +150,9 @@ class Planner:
 
 
 def _fraction_done(progress: Progress, here: Prediction) -> float:
-    """Part of the work that is done, by CPU seconds: tasks of different calls are not alike."""
-    return min(_MOST_DONE, (progress.cpu_s + progress.reused_cpu_s) / here.cpu_s.mid)
+    """Part of the work that is done, by CPU seconds: as predicted, or more where the tasks to come say so."""
+    done_s = progress.cpu_s + progress.reused_cpu_s
+    return min(_MOST_DONE, done_s / max(here.cpu_s.mid, done_s + progress.left_cpu_s))
 
 
 def _remaining(p: Prediction, done: float, progress: Progress) -> Prediction:

@@ -409,7 +409,8 @@ class Progress:
     """What the runner last said of itself.
 
     ``fraction`` is of joblib's tasks, None where their total is unknown; ``recorded_cpu_s`` are the CPU seconds that
-    records hold, so what a move would not repeat; ``cpu_s`` are those of this epoch.
+    records hold, so what a move would not repeat; ``cpu_s`` are those of this epoch; ``left_cpu_s`` are those of tasks
+    still to come in the calls begun so far; ``record_bytes`` are what a move would take along besides the payload.
     """
 
     epoch: int
@@ -421,6 +422,8 @@ class Progress:
     reused_cpu_s: float = 0.0
     recomputed_tasks: int = 0
     recorded_cpu_s: float = 0.0
+    record_bytes: int = 0
+    left_cpu_s: float = 0.0
     not_recorded: Mapping[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     wall_s: float = 0.0

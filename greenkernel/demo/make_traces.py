@@ -83,9 +83,9 @@ def _windy(hours: _Hours) -> _Hours:
 
 
 def _coast(hours: _Hours) -> _Hours:
-    """The same gale passing over the coast: about 400 g, about 90 g from hour 25 to 49, then about 330 g."""
+    """The same gale passing over the coast: about 540 g, about 90 g from hour 25 to 49, then about 330 g."""
     arrives, leaves = _step(hours, at=23.5, width=0.5), _step(hours, at=50.0, width=0.7)
-    return 400.0 - 310.0 * arrives + 240.0 * leaves + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
+    return 540.0 - 450.0 * arrives + 240.0 * leaves + 6.0 * np.sin(2 * np.pi * (hours - 5.0) / 24.0)
 
 
 def _sunny(hours: _Hours) -> _Hours:

@@ -20,6 +20,8 @@ UNSURE_RATIO = 1.4
 """Estimates that differ by more than this factor make a prediction unsure."""
 
 _WAITING_BELOW = 0.3
+# Of fewer rows the logarithm changes too fast, and what does not depend on rows covers up the rest.
+_FEW_ROWS = 200
 _MOST_CORES_FACTOR = 2
 _LEAST_S = 1e-4
 # Standard errors of log(CPU seconds) of the two kinds of estimate: median errors of 13 % and 9 % on the workloads.
@@ -134,7 +136,7 @@ def by_rows(points: Sequence[tuple[float, float]], rows: float) -> Estimate:
     """CPU seconds at ``rows`` from slices (rows, CPU seconds).
 
     The estimate is unsure where it is far from the largest slice times the ratio of rows, where cost grows faster than
-    rows at the end of the slices, and where there is one size only.
+    rows at the end of the slices, where there is one size only, and where the largest has few rows.
     """
     law = fit_law(points)
     cpu_s = law.seconds(rows)
@@ -144,6 +146,8 @@ def by_rows(points: Sequence[tuple[float, float]], rows: float) -> Estimate:
     unsure = []
     if len(sizes) == 1 and rows > sizes[0]:
         unsure.append("slices of one size only")
+    if sizes[-1] < min(rows, _FEW_ROWS):
+        unsure.append(f"the largest slice has {sizes[-1]:.0f} rows only")
     if rows > sizes[-1] and not cpu_s / UNSURE_RATIO <= in_proportion_s <= cpu_s * UNSURE_RATIO:
         unsure.append(f"the law of rows says {cpu_s:.3g} CPU s, the largest slice in proportion {in_proportion_s:.3g}")
     slopes = [math.log(t2 / t1) / math.log(n2 / n1) for (n1, t1), (n2, t2) in pairwise(zip(sizes, means, strict=True))]

@@ -19,6 +19,8 @@ _SHARE = 0.15
 _SHARE_LONG = 0.05
 _LONG_S = 600.0
 _ALLOWANCE_S = 6.0
+# A second size may take this much in any case: an eighth of a cell of a minute, less says too little of the whole.
+_SECOND_S = 10.0
 _COST_EXPONENT = 0.8
 _OUTSIDE = frozenset({"subprocess", "socket", "requests", "urllib", "httpx", "aiohttp", "ftplib", "smtplib", "boto3"})
 _COMMANDS = frozenset({"system", "popen", "getoutput", "startfile", "fork", "execv", "spawnv"})
@@ -76,6 +78,8 @@ def next_part(done: Sequence[Spent], *, used_cpu_s: float, start_cpu_s: float, c
     if cpu_s_at(done, 1.0) + start_cpu_s <= FAST_S * 2 and largest.part < 1.0:
         return 1.0
     left_s = budget_s(done, cores) - used_cpu_s - start_cpu_s
+    if len({slice_.part for slice_ in done}) == 1:
+        left_s = max(left_s, _SECOND_S)
     larger = [part for part in _LADDER if part > largest.part and part <= max(_LARGEST, 4 * largest.part)]
     if largest.cpu_s >= _ENOUGH_S or largest.part >= _LARGEST:
         larger = [part for part in larger if part <= _LARGEST] or larger[:1]

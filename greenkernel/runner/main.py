@@ -52,6 +52,7 @@ class Runner:
         self._leaving = threading.Lock()
         self._scope: RecordingScope | None = None
         self._refused_records = 0
+        self._believed_bytes = 0
         self._reporter = Reporter(store, job.epoch, self._sub("spool"), self._progress, self._fenced)
 
     def run(self) -> int:
@@ -131,6 +132,7 @@ class Runner:
 
     def _fetch(self, believed: tuple[RecordRef, ...]) -> None:
         folder = self._sub("believed")
+        self._believed_bytes = sum(ref.bytes for ref in believed)
         for ref in believed:
             data = self._store.record(ref)
             if data is None:
@@ -160,6 +162,8 @@ class Runner:
             reused_cpu_s=tasks.reused_cpu_s,
             recomputed_tasks=tasks.recomputed + self._refused_records,
             recorded_cpu_s=tasks.task_cpu_s + tasks.reused_cpu_s,
+            record_bytes=self._believed_bytes + self._reporter.record_bytes,
+            left_cpu_s=tasks.left_cpu_s,
             not_recorded=tasks.not_recorded,
             detail="running",
         )

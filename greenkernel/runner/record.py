@@ -175,6 +175,7 @@ class RecordingScope:
             name = None if digest is None else names(index, digest)
             task = RecordedTask(
                 function=function,
+                call=call,
                 name=name,
                 believed=name in self._believed,
                 place=place,

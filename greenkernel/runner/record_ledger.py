@@ -25,6 +25,8 @@ class TaskProgress:
         recomputed: Tasks that ran although they had a record, because it was refused.
         reused_cpu_s: CPU seconds that the reused tasks had cost when they ran.
         task_cpu_s: CPU seconds of the tasks that ran here.
+        left_cpu_s: CPU seconds of the tasks of these calls that are still to come, at the means of their own calls;
+            of a call of which nothing has finished or whose length is not known, none.
         not_recorded: Reason to the number of tasks that left no record.
         refused: Reason to the number of records that were not believed.
     """
@@ -35,18 +37,35 @@ class TaskProgress:
     recomputed: int
     reused_cpu_s: float
     task_cpu_s: float
+    left_cpu_s: float
     not_recorded: dict[str, int]
     refused: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskNote:
-    """How one task went. ``cpu_s`` is what it costs to run, also where it was reused."""
+    """How one task of a call went. ``cpu_s`` is what it costs to run, also where it was reused."""
 
+    call: int
     cpu_s: float
     reused: bool = False
     refused: str | None = None
     not_recorded: str | None = None
+
+
+@dataclass(slots=True)
+class _Call:
+    """A Parallel call: its tasks, None while their number is not known, and those that have finished."""
+
+    total: int | None
+    done: int = 0
+    cpu_s: float = 0.0
+
+    @property
+    def left_cpu_s(self) -> float:
+        if self.total is None or not self.done:
+            return 0.0
+        return max(0, self.total - self.done) * self.cpu_s / self.done
 
 
 class Ledger:
@@ -54,8 +73,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._totals: list[int | None] = []
-        self._done = self._reused = self._in_flight = 0
+        self._calls: list[_Call] = []
+        self._reused = self._in_flight = 0
         self._reused_cpu_s = self._task_cpu_s = 0.0
         self._not_recorded: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -64,13 +83,13 @@ class Ledger:
     def begin_call(self, total: int | None) -> int:
         """A Parallel call begins; returns its number."""
         with self._change:
-            self._totals.append(total)
-            return len(self._totals) - 1
+            self._calls.append(_Call(total))
+            return len(self._calls) - 1
 
     def know_total(self, call: int, total: int) -> None:
         """All tasks of a call have been handed out, so their number is known."""
         with self._change:
-            self._totals[call] = total
+            self._calls[call].total = total
 
     def skip(self, reason: str) -> None:
         """A task runs in a way that this scope does not record."""
@@ -80,7 +99,9 @@ class Ledger:
     def add(self, note: TaskNote) -> None:
         """A task has finished."""
         with self._change:
-            self._done += 1
+            call = self._calls[note.call]
+            call.done += 1
+            call.cpu_s += note.cpu_s
             if note.reused:
                 self._reused += 1
                 self._reused_cpu_s += note.cpu_s
@@ -94,10 +115,12 @@ class Ledger:
     def progress(self) -> TaskProgress:
         """The counts now."""
         with self._change:
-            known = [total for total in self._totals if total is not None]
+            totals = [call.total for call in self._calls]
+            known = [total for total in totals if total is not None]
             return TaskProgress(
-                done=self._done,
-                total=sum(known) if known and len(known) == len(self._totals) else None,
+                done=sum(call.done for call in self._calls),
+                total=sum(known) if known and len(known) == len(totals) else None,
+                left_cpu_s=sum(call.left_cpu_s for call in self._calls),
                 reused=self._reused,
                 recomputed=sum(self._refused.values()),
                 reused_cpu_s=self._reused_cpu_s,

@@ -64,6 +64,7 @@ class RecordedTask:
 
     Args:
         function: The function itself.
+        call: The number of its Parallel call.
         name: The record's name, or None where the task cannot be recorded.
         believed: True where a record of that name is there to be believed.
         place: Where it runs.
@@ -75,6 +76,7 @@ class RecordedTask:
     """
 
     function: Callable[..., Any]
+    call: int
     name: str | None
     believed: bool
     place: Place
@@ -107,7 +109,7 @@ class RecordedTask:
     def _result(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, TaskNote]:
         if self.name is None:
             result, cpu_s = self._timed(args, kwargs)
-            return result, TaskNote(cpu_s=cpu_s, not_recorded=NO_HASH)
+            return result, TaskNote(call=self.call, cpu_s=cpu_s, not_recorded=NO_HASH)
         held = held_by(self.function, args, kwargs)
         refused = None
         try:
@@ -115,11 +117,11 @@ class RecordedTask:
         except _RefusedError as e:
             record, refused = None, str(e)
         if record is not None:
-            return self._replay(record, held), TaskNote(cpu_s=record.cpu_s, reused=True)
+            return self._replay(record, held), TaskNote(call=self.call, cpu_s=record.cpu_s, reused=True)
         dice = None if self.place is Place.PROCESS else record_dice.take()
         result, cpu_s = self._timed(args, kwargs)
         trouble = self._leave_record(self.name, result, held, dice, cpu_s)
-        return result, TaskNote(cpu_s=cpu_s, refused=refused, not_recorded=trouble)
+        return result, TaskNote(call=self.call, cpu_s=cpu_s, refused=refused, not_recorded=trouble)
 
     def _timed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, float]:
         # A pool's thread must not count its neighbours; elsewhere one task at a time has the process.

@@ -37,7 +37,7 @@ class Reporter:
         self._fenced = fenced
         self._events: list[LogEvent] = []
         self._sequence = 0
-        self._shipped: set[str] = set()
+        self._shipped: dict[str, int] = {}
         self._lock = threading.Lock()
         self._ship_lock = threading.Lock()
         self._stop = threading.Event()
@@ -56,6 +56,11 @@ class Reporter:
                 self._events[-1] = LogEvent(at=last.at, kind=last.kind, text=last.text + event.text)
             else:
                 self._events.append(event)
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of the records shipped so far."""
+        return sum(list(self._shipped.values()))
 
     def finish(self) -> None:
         """Stop the thread and ship all that is left; faults of the store are raised here, not hidden."""
@@ -104,8 +109,9 @@ class Reporter:
     def _ship_records(self) -> None:
         for path in sorted(self._spool.glob("*.rec")):
             if path.name not in self._shipped:
-                self._store.put_record(self._epoch, path.name, path.read_bytes())
-                self._shipped.add(path.name)
+                data = path.read_bytes()
+                self._store.put_record(self._epoch, path.name, data)
+                self._shipped[path.name] = len(data)
 
 
 def now() -> datetime:

@@ -38,6 +38,7 @@ def test_a_known_law_is_found_from_an_eighth(law: Callable[[float], float], tole
         ([(1000, 1.0)], "one size only"),
         ([(1000, 1.0), (4000, 16.0)], "faster than rows"),
         ([(1000, 5.0), (2000, 5.1)], "in proportion"),
+        ([(12, 2.6), (50, 7.9)], "50 rows only"),
         ([(1000, 1.0), (8000, 8.0)], None),
     ],
 )

@@ -136,6 +136,30 @@ def test_a_move_that_does_not_pay_is_kept_with_its_reason() -> None:
     assert "moving takes" in found.refused[0].reason
 
 
+def test_tasks_to_come_correct_a_prediction_that_was_too_short() -> None:
+    """After 3.9 of 4 predicted hours four more are seen to come: there is something left to move for."""
+    late = seen(held("a"), epoch(1, "a"), done_h=3.9)
+    assert late.progress is not None
+    asked = planner(A, B, a=DIRTY, b=CLEAN)
+    nearly = asked.again(late, NOW)
+    more = asked.again(replace(late, progress=replace(late.progress, left_cpu_s=4 * HOUR)), NOW)
+    assert nearly is not None
+    assert more is not None
+    assert ["b"] == sites_of(more)
+    assert more.saving_g is not None
+    assert more.saving_g > 10 * (nearly.saving_g or 0)
+
+
+def test_records_make_a_move_dearer() -> None:
+    """Three hours left save 135 g; with 400 GB of records to take along at 0.01 kWh a GB they save nothing."""
+    running = seen(held("a"), epoch(1, "a"))
+    assert running.progress is not None
+    heavy = replace(running, progress=replace(running.progress, record_bytes=400 * 10**9))
+    asked = planner(A, B, a=DIRTY, b=CLEAN)
+    assert ["b"] == sites_of(asked.again(running, NOW))
+    assert ["a"] == sites_of(asked.again(heavy, NOW))
+
+
 def test_a_run_that_has_just_moved_stays_for_a_while() -> None:
     """Within three start-ups after a move the next one is refused; later it is planned."""
     asked = planner(A, B, a=DIRTY, b=CLEAN)

@@ -47,7 +47,7 @@ def test_windy_is_greenest_first_and_then_coast() -> None:
     [
         ("WINDY", 0, 22, 20, 40),
         ("WINDY", 28, 70, 380, 450),
-        ("COAST", 0, 20, 360, 420),
+        ("COAST", 0, 20, 490, 570),
         ("COAST", 27, 47, 75, 105),
         ("COAST", 54, 168, 300, 360),
         ("SUNNY", 0, 168, 280, 400),

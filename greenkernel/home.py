@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from greenkernel.clock import Clock, RealClock
 from greenkernel.errors import PermanentError
+from greenkernel.osfacts import user_id
 from greenkernel.records import Offer, RunState
 from greenkernel.run.journal import Entry, Journal
 from greenkernel.settings import Settings
@@ -64,7 +64,8 @@ class Home:
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # a user id without a name, as some clusters give
-            user = f"uid{os.getuid()}" if hasattr(os, "getuid") else "user"
+            number = user_id()
+            user = "user" if number is None else f"uid{number}"
         plain = "".join(c if c.isalnum() else "-" for c in user.lower()).strip("-")[:40] or "user"
         return f"{plain}-{keyed_hash(self.settings.key, b'owner')[:8]}"
 

@@ -127,6 +127,46 @@ def spawn_detached(
     return child.pid
 
 
+def start_child(
+    command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: Path, cores: Iterable[int]
+) -> int:
+    """Start a process on some cores, in a group of its own, that is killed when this one ends; POSIX only.
+
+    Args:
+        command: Program and arguments.
+        environment: Its whole environment.
+        cwd: Its working folder.
+        output: File to which its output is appended.
+        cores: Numbers of the cores that it may use.
+
+    Returns:
+        Its pid; whoever calls must wait for it.
+    """
+    parent = os.getpid()
+    into = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    child = os.fork()
+    if child == 0:
+        try:
+            for source, target in ((nothing, 0), (into, 1), (into, 2)):
+                os.dup2(source, target)
+            os.setpgid(0, 0)
+            die_with_parent()
+            if os.getppid() == parent:
+                set_affinity(0, cores)
+                os.chdir(cwd)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
+                os.execve(command[0], list(command), dict(environment))
+        except OSError as e:
+            os.write(2, f"greenkernel: {command[0]} cannot be started ({e.strerror})\n".encode())
+        os._exit(127)
+    _quietly(lambda: os.setpgid(child, child))  # the child does it too: whoever is first
+    os.close(into)
+    os.close(nothing)
+    return child
+
+
 def die_with_parent() -> None:
     """Let the kernel send SIGKILL to this process when its parent ends. Linux only; elsewhere nothing happens."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if _ON_LINUX else 0)
@@ -181,6 +221,20 @@ def forget_peak_memory() -> bool:
     return True
 
 
+def user_id() -> int | None:
+    """The number of the user that this process belongs to; None on systems without such numbers."""
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def group_lives(group: int) -> bool:
+    """True while a process group has a member that this process may signal."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError, AttributeError):  # Windows has no groups
+        return False
+    return True
+
+
 def runnable_threads(pid: int) -> int | None:
     """Threads of a process and its descendants that compute or wait for a core; None where the system does not say."""
     if not _ON_LINUX:
@@ -207,6 +261,11 @@ def end_marked(name: str, value: str, *, within_s: float = 5.0) -> bool:
     """
     mark = f"{name}={value}".encode()
     return _end_all(lambda: _with_family(pid for pid in _pids() if _has_mark(pid, mark)), within_s)
+
+
+def rest_group(group: int, *, rest: bool) -> None:
+    """Stop a process group for a while, or let it go on; POSIX only."""
+    _quietly(lambda: os.killpg(group, signal.SIGSTOP if rest else signal.SIGCONT))
 
 
 def end_group(group: int, start: str) -> None:

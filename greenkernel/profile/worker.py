@@ -17,7 +17,7 @@ from typing import Any
 
 import greenkernel
 from greenkernel.errors import PermanentError
-from greenkernel.osfacts import end_marked
+from greenkernel.osfacts import end_marked, group_lives
 from greenkernel.profile.rows import NameInfo, Rows
 from greenkernel.profile.watch import EVERY_S, TreeWatch
 from greenkernel.records import Capture
@@ -213,7 +213,7 @@ class SliceProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
             # Last of its group is the one that removes semaphores which others have left.
-            while _group_lives(self._process.pid) and time.monotonic() < deadline:
+            while group_lives(self._process.pid) and time.monotonic() < deadline:
                 time.sleep(0.02)
         self._kill()
 
@@ -222,14 +222,6 @@ class SliceProcess:
         self._process.kill()
         self._process.wait()
         end_marked(_MARK, str(self._folder))
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError, AttributeError):  # Windows has no groups
-        return False
-    return True
 
 
 def slice_environment(folder: Path, cores: int, logical_cores: int, home: Mapping[str, str]) -> dict[str, str]:

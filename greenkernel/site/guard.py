@@ -10,7 +10,6 @@ orphaned and gets SIGHUP and SIGCONT. So nothing goes on unseen and nothing is l
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -23,10 +22,10 @@ from typing import Any
 from greenkernel.osfacts import (
     adopt_orphans,
     descendants,
-    die_with_parent,
     end_descendants,
     held_bytes,
-    set_affinity,
+    rest_group,
+    start_child,
     start_time,
 )
 from greenkernel.site import jobfolder
@@ -114,23 +113,13 @@ class Guard:
         spec = self._spec
         environment = {**os.environ, **spec["secrets"], "GREENKERNEL_JOB": json.dumps(spec["job"])}
         command = [sys.executable, "-P", "-m", "greenkernel.runner"]
-        guard = os.getpid()
-        output = os.open(self._folder / jobfolder.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        child = os.fork()
-        if child == 0:
-            with contextlib.suppress(OSError):
-                for source, target in ((nothing, 0), (output, 1), (output, 2)):
-                    os.dup2(source, target)
-                _become_runner(guard, spec["cpus"], self._folder / jobfolder.WORK)
-                os.execve(command[0], command, environment)
-            os.write(2, f"greenkernel: {command[0]} cannot be started\n".encode())
-            os._exit(127)
-        with contextlib.suppress(OSError):  # the child does it too: whoever is first
-            os.setpgid(child, child)
-        os.close(output)
-        os.close(nothing)
-        return child
+        return start_child(
+            command,
+            environment=environment,
+            cwd=self._folder / jobfolder.WORK,
+            output=self._folder / jobfolder.OUTPUT,
+            cores=spec["cpus"],
+        )
 
     def _stay(self) -> int:
         """Until the runner has ended; returns its exit code, 128 + N for signal N."""
@@ -185,8 +174,7 @@ class Guard:
         rest = must_rest(self._ran_s, self._rested_s, speed)
         if rest != self._resting:
             self._resting = rest
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._runner, signal.SIGSTOP if rest else signal.SIGCONT)
+            rest_group(self._runner, rest=rest)
 
     def _mind_drain(self, now: float) -> None:
         if self._deadline is None:
@@ -252,18 +240,6 @@ class Guard:
 
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         self._asked = True
-
-
-def _become_runner(guard: int, cores: list[int], folder: Path) -> None:
-    """In the child, between fork and exec."""
-    os.setpgid(0, 0)
-    die_with_parent()
-    if os.getppid() != guard:
-        os._exit(1)
-    set_affinity(0, cores)
-    os.chdir(folder)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _now() -> str:

@@ -217,13 +217,13 @@ def test_home_is_untouched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.slow
 def test_a_knob_is_turned_at_full_rows(bench: Bench, data: dict[str, Any]) -> None:
     """Two values of a named count, all rows, and the cell's own value kept as the full one."""
-    small = {"X": data["X"][:2000], "y": data["y"][:2000], "trees": 100}
+    small = {"X": data["X"][:4000], "y": data["y"][:4000], "trees": 400}
     found = bench.profile(FOREST, small, knobs=(Knob(name="trees", values=(5, 20, 500)),))
     turned = [(s.rows_fraction, s.knob, s.knob_value) for s in found.slices if s.knob]
     assert [(1.0, "trees", 5), (1.0, "trees", 20)] == turned
-    assert ("trees", 100) == (found.knob, found.knob_full)
-    assert 100 == small["trees"]
-    assert "trees=500 is more than the cell's own 100" in " ".join(found.notes)
+    assert ("trees", 400) == (found.knob, found.knob_full)
+    assert 400 == small["trees"]
+    assert "trees=500 is more than the cell's own 400" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,9 @@ def _on_a_site(seen: Seen) -> tuple[RunState, str]:
     moving = wanted is not None and wanted.site != epoch.site
     if seen.job is None or seen.job.phase is JobPhase.PENDING or seen.claim is None:
         why = seen.job.detail if seen.job is not None else ""
-        word = RunState.MOVING if epoch.epoch > 1 and epoch.trigger != "fault" else RunState.STARTING
-        return word, f"starting on {epoch.site}{f': {why}' if why else ''}"
+        rest = f"{epoch.site}{f': {why}' if why not in ('', 'starting') else ''}"
+        moves = epoch.epoch > 1 and epoch.trigger != "fault"
+        return (RunState.MOVING, f"to {rest}") if moves else (RunState.STARTING, f"on {rest}")
     if moving and wanted is not None and seen.job.phase is JobPhase.RUNNING:
         return RunState.RUNNING, f"on {epoch.site}, to move to {wanted.site}"
     return RunState.RUNNING, f"on {epoch.site}"

@@ -29,7 +29,7 @@ bench: $(READY)  ## speed and memory, as ratios against a peer in the same run
 	$(BIN)/python -m benchmarks
 
 soak: $(READY)  ## the long form of the fault tests
-	$(BIN)/python -m pytest -m "slow or soak" --timeout 3600
+	$(BIN)/python -m pytest -m soak
 
 clusters-up: $(READY)  ## two real Kubernetes sites and an S3 server on this machine
 	$(BIN)/python -m tests.clusters up

@@ -1,0 +1,51 @@
+"""The long form of the fault tests (``make soak``): kills and relocations at random moments, again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from greenkernel.clock import RealClock
+from greenkernel.errors import UserError
+from greenkernel.home import Home
+from greenkernel.records import RunState
+from tests.flows.conftest import controllers
+from tests.flows.test_conduct import test_crashes_and_faults as crashes_and_faults
+from tests.flows.test_product import SLOW_FOREST, data, quick, runner_pid, same_forest, started
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("seed", range(40, 1000))
+def test_more_crashes_and_faults(seed: int, tmp_path: Path) -> None:
+    """The seeded crashes of the controller with many more seeds."""
+    crashes_and_faults(seed, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_and_moved_all_the_time(seed: int, home: Home) -> None:
+    """Every two to five seconds the runner or the controller is killed, or the run is moved: the forest is the same."""
+    dice, clock = Random(seed), RealClock()
+    namespace = data()
+    run = quick(home, SLOW_FOREST.replace("160", "400"), namespace)
+    kills = 0
+    while run._store.ended() is None and kills < 12:
+        clock.sleep(dice.uniform(2, 5))
+        what = dice.choice(("runner", "controller", "move"))
+        with contextlib.suppress(ProcessLookupError, IndexError, AssertionError, UserError):  # it has just ended
+            if what == "move" and started(run):
+                run.relocate(dice.choice(("near", "far")))
+            elif what == "controller":
+                os.kill(controllers(home.settings.home)[0], signal.SIGKILL)
+            elif started(run):
+                os.kill(runner_pid(run), signal.SIGKILL)
+        kills += 1
+    run.wait(600)
+    assert RunState.DONE == run.state, run.detail
+    exec(SLOW_FOREST.replace("160", "400"), namespace)
+    assert same_forest(run.names["clf"], namespace["clf"])

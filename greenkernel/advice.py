@@ -90,7 +90,7 @@ class Stages:
             predictions=predictions,
             plan=plan,
             clock=grid.info,
-            impossible=_why_impossible(planned) if isinstance(planned, Impossible) else None,
+            impossible=_why_impossible(planned, measured) if isinstance(planned, Impossible) else None,
             home=self._settings.home_site,
             capture_bytes=capture.bytes,
         )
@@ -265,9 +265,11 @@ def _may_move(seen: Seen) -> bool:
     return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None
 
 
-def _why_impossible(impossible: Impossible) -> str:
-    helps = f"; what would help: {', or '.join(impossible.what_would_help)}" if impossible.what_would_help else ""
-    return f"{impossible.reason}{helps}"
+def _why_impossible(impossible: Impossible, measured: Profile) -> str:
+    helps = list(impossible.what_would_help)
+    if helps and not measured.slices:
+        helps.append("a profile, for nothing is known of the cell's time: name what slices may cut by --rows or --knob")
+    return impossible.reason + (f"; what would help: {', or '.join(helps)}" if helps else "")
 
 
 def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:

@@ -22,7 +22,8 @@ def manifest_text(capture: Capture, *, most: int = 8) -> str:
     items = sorted(capture.items, key=lambda item: -item.bytes)
     shown = [f"{item.name} ({item.kind}, {format_bytes(item.bytes)})" for item in items[:most]]
     more = f" and {len(items) - most} more" if len(items) > most else ""
-    files = f"; {len(capture.files)} files" if capture.files else ""
+    count = len(capture.files)
+    files = f"; {count} file{'s' if count > 1 else ''}" if count else ""
     secret = [item.name for item in items if item.secret_like]
     warning = f"\n  looks like a secret: {', '.join(secret)}" if secret else ""
     return f"travels: {format_bytes(capture.bytes)}: {', '.join(shown) or 'no variables'}{more}{files}{warning}"
@@ -66,11 +67,13 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
 
 def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
     """The steps of a plan and the reason."""
-    steps = [f"{s.site} ({s.cores} cores) {_clock(s.start, zone)}-{_clock(s.end, zone)}" for s in plan.steps]
-    latest = _clock(plan.finish_latest_at, zone)
-    return (
-        f"plan: {', then '.join(steps)}; done {_clock(plan.finish_at, zone)}, at the latest {latest}\n  {plan.reason}"
-    )
+
+    def clock(when: datetime) -> str:
+        return _clock(when, zone, today=plan.made_at)
+
+    steps = [f"{s.site} ({_cores(s.cores)}) {clock(s.start)}-{clock(s.end)}" for s in plan.steps]
+    latest = clock(plan.finish_latest_at)
+    return f"plan: {', then '.join(steps)}; done {clock(plan.finish_at)}, at the latest {latest}\n  {plan.reason}"
 
 
 def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
@@ -79,12 +82,14 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     if receipt.error:
         lines.append(f"  error: {receipt.error}")
     if receipt.due is not None:
-        lines.append(f"  due {_clock(receipt.due, zone)}: {'met' if receipt.due_met else 'missed'}")
+        due = _clock(receipt.due, zone, today=receipt.finished_at)
+        lines.append(f"  due {due}: {'met' if receipt.due_met else 'missed'}")
     lines += _time_lines(receipt)
     for stay in receipt.stays:
         lines.append(
-            f"  stay {stay.epoch}: {stay.site}, {stay.cores} cores, "
-            f"{_clock(stay.start, zone)}-{_clock(stay.end, zone)}, {stay.cpu_s:.1f} CPU s, "
+            f"  stay {stay.epoch}: {stay.site}, {_cores(stay.cores)}, "
+            f"{_clock(stay.start, zone, today=receipt.finished_at)}-"
+            f"{_clock(stay.end, zone, today=receipt.finished_at)}, {stay.cpu_s:.1f} CPU s, "
             f"{interval_text(stay.energy_wh, 'Wh')}, {interval_text(stay.emissions_g, 'g CO2e')}"
         )
     lines += [line for move in receipt.moves for line in _move_lines(move)]
@@ -138,5 +143,11 @@ def _duration(value: Interval) -> str:
     return f"{format_duration(value.mid)} ({format_duration(value.low)}-{format_duration(value.high)})"
 
 
-def _clock(when: datetime, zone: tzinfo | None) -> str:
-    return f"{when.astimezone(zone):%H:%M:%S}"
+def _cores(count: int) -> str:
+    return f"{count} core{'s' if count != 1 else ''}"
+
+
+def _clock(when: datetime, zone: tzinfo | None, *, today: datetime) -> str:
+    """A time of day, with its date where that is another one."""
+    here = when.astimezone(zone)
+    return f"{here:%H:%M:%S}" if here.date() == today.astimezone(zone).date() else f"{here:%d %b %H:%M:%S}"

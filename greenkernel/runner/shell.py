@@ -60,6 +60,14 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> A
         def init_profile_dir(self, profile_dir: Any) -> None:
             return
 
+        @property
+        def db(self) -> dict[str, Any]:
+            """What ``%cd`` and others keep in the profile's folder."""
+            return self.__dict__.setdefault("_kept", {})  # type: ignore[no-any-return]
+
+        def enable_gui(self, gui: str | None = None) -> None:
+            """There is no screen; ``%matplotlib inline`` asks all the same."""
+
         def init_display_pub(self) -> None:
             self.display_pub = Publisher(parent=self, shell=self)
             self.configurables.append(self.display_pub)

@@ -551,3 +551,14 @@ def test_looking_at_a_result_changes_nothing_here(tmp_path: Path) -> None:
     assert [1, 2] == names["xs"]
     assert 7 == names["f"](1)
     assert [1, 2, 3] == space["xs"]
+
+
+@pytest.mark.parametrize(
+    "magic", ["%matplotlib inline", "%cd .", "%pushd .", "%gui", "%precision 3", "%load_ext autoreload", "%xmode Plain"]
+)
+def test_magics_of_a_notebook_work_without_one(magic: str, tmp_path: Path) -> None:
+    """Magics that ask for a screen, a profile or a history find what they need."""
+    space = notebook()
+    away = there_and_back(f"{magic}\nx = 1", space, tmp_path)
+    assert away.error is None
+    assert 1 == space["x"]

@@ -185,6 +185,8 @@ class Capture:
     packages: tuple[Package, ...] = ()
     python_version: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    dice: Payload | None = None
+    """State of the global random generators: the same at the start of every epoch."""
 
     @property
     def bytes(self) -> int:
@@ -467,6 +469,10 @@ class Result:
     error: CellError | None = None
     not_returned: Mapping[str, str] = field(default_factory=dict)
     progress: Progress | None = None
+    dice: Payload | None = None
+    """State of the global random generators as the cell left it; None where it has not drawn from them."""
+    dice_before: str = ""
+    """Fingerprint of their state when the cell began, which was the notebook's at submission."""
 
 
 # --- receipt ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from greenkernel.cell.submitted import forget, recall
 from greenkernel.cell.trouble import RemoteCellError, rebuild_error
 from greenkernel.records import Payload, Result
+from greenkernel.runner import record_dice
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import entries, load
@@ -67,7 +68,17 @@ class Loaded:
         if origin.payload is not None:
             forget(origin.payload)
         messages += [f"{name} did not come back: {why}" for name, why in self._result.not_returned.items()]
+        messages += self._throw()
         return messages
+
+    def _throw(self) -> list[str]:
+        """Let the random generators go on where the cell has left them, unless they have been used here meanwhile."""
+        if self._result.dice is None:
+            return []
+        if record_dice.fingerprint(record_dice.take()) != self._result.dice_before:
+            return ["the random generators stay as they are here: they are not as they were when the cell was sent"]
+        record_dice.put(load(self._result.dice, self._blobs, {})["dice"])
+        return []
 
     def _take(
         self, space: dict[str, Any], origin: _Origin, messages: list[str]

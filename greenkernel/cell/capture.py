@@ -15,7 +15,8 @@ from greenkernel.cell.names import Names, analyse
 from greenkernel.cell.submitted import remember
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
-from greenkernel.records import Capture, Item, Request, SourceFile
+from greenkernel.records import Capture, Item, Payload, Request, SourceFile
+from greenkernel.runner import record_dice
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import Dumped, dump
 
@@ -42,6 +43,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     objects = {name: namespace[name] for name in names.reads}
     dumped = dump(objects, blobs, namespace, follow=True)
     modules = _modules(names, dumped, objects)
+    packages = packages_needed(modules)
     files = (*local_modules(modules, blobs, folder), *data_files(request.files, blobs, folder))
     captured = Capture(
         transformed=python,
@@ -50,12 +52,20 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         items=_manifest(names, dumped, namespace, files),
         payload=dumped.payload,
         files=files,
-        packages=packages_needed(modules),
+        packages=packages,
         python_version=platform.python_version(),
         env=env,
+        dice=_dice(blobs, with_numpy=any(package.name == "numpy" for package in packages)),
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes})
     return captured
+
+
+def _dice(blobs: Blobs, *, with_numpy: bool) -> Payload:
+    """The random generators' state, so that each epoch draws what the one before has drawn, and home goes on there."""
+    if with_numpy:
+        record_dice.load_numpy()
+    return dump({"dice": record_dice.take()}, blobs, {}).payload
 
 
 def _environment(names: Iterable[str]) -> dict[str, str]:

@@ -288,6 +288,8 @@ def verify(store: RunStore, result: Result) -> None:
         PermanentError: Bytes are missing.
     """
     payloads = [result.payload]
+    if result.dice is not None:
+        payloads.append(result.dice)
     if result.error is not None and result.error.pickled is not None:
         payloads.append(result.error.pickled)
     for payload in payloads:

@@ -13,6 +13,7 @@ from typing import Any
 
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, CellError, Payload, Progress, Result
+from greenkernel.runner import record_dice
 from greenkernel.runner.execute import Outcome
 from greenkernel.runner.trouble import chain_of
 from greenkernel.store import returned
@@ -38,6 +39,7 @@ class Before:
     binds: tuple[str, ...]
     imports: tuple[str, ...]
     origin: Payload
+    dice: record_dice.Dice
 
     @classmethod
     def of(cls, namespace: Mapping[str, object], capture: Capture) -> Before:
@@ -56,6 +58,7 @@ class Before:
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
             origin=capture.payload,
+            dice=record_dice.take(),
         )
 
     def had(self, name: str, value: object) -> bool:
@@ -116,7 +119,15 @@ def collect(
         error=_with_object(outcome, blobs, namespace),
         not_returned=not_returned,
         progress=progress,
+        dice=_dice_after(before, blobs),
+        dice_before=record_dice.fingerprint(before.dice),
     )
+
+
+def _dice_after(before: Before, blobs: Blobs) -> Payload | None:
+    """The random generators' state as the cell left it; None where it has not drawn from them."""
+    after = record_dice.take()
+    return None if record_dice.same(before.dice, after) else dump({"dice": after}, blobs, {}).payload
 
 
 def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: tuple[str, ...]) -> _Changes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import hashlib
+import importlib
 import random
 import sys
 from typing import Any
@@ -17,8 +19,14 @@ def take() -> Dice:
     return random.getstate(), None if numpy_random is None else numpy_random.get_state(legacy=False)
 
 
+def load_numpy() -> None:
+    """Load numpy's generators where numpy is installed, so that they have a state that can travel."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("numpy.random")
+
+
 def put(dice: Dice) -> None:
-    """Set the global generators to a state."""
+    """Set the global generators to a state, numpy's where it is loaded."""
     random.setstate(dice[0])
     numpy_random: Any = sys.modules.get("numpy.random")
     if dice[1] is not None and numpy_random is not None:

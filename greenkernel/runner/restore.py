@@ -10,6 +10,7 @@ from typing import Any
 
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import Capture, SourceFile
+from greenkernel.runner import record_dice
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import load
 
@@ -41,7 +42,15 @@ def restore(capture: Capture, blobs: Blobs, folder: Path) -> dict[str, Any]:
     sys.path.insert(0, str(folder.resolve()))
     namespace = new_main()
     namespace.update(load(capture.payload, blobs, namespace))
+    if capture.dice is not None:
+        _throw(load(capture.dice, blobs, {})["dice"])
     return namespace
+
+
+def _throw(dice: record_dice.Dice) -> None:
+    if dice[1] is not None:
+        record_dice.load_numpy()
+    record_dice.put(dice)
 
 
 def check_python(version: str) -> None:

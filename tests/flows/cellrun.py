@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,14 @@ def blobs_in(folder: Path) -> Blobs:
     return Blobs(ObjectStore(StoreAddress(url=f"file://{folder}")), KEY)
 
 
-def there_and_back(cell: str, namespace: dict[str, Any], tmp_path: Path, **options: Any) -> Returned:
+def there_and_back(
+    cell: str,
+    namespace: dict[str, Any],
+    tmp_path: Path,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    **options: Any,
+) -> Returned:
     """Run ``cell`` in a child process and bind what it leaves in ``namespace``."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
@@ -65,6 +72,7 @@ def there_and_back(cell: str, namespace: dict[str, Any], tmp_path: Path, **optio
     request = Request(source=cell, name="test", created_at=NOW, file_name=FILE, **options)
     captured = capture(request, namespace, blobs, home)
     result, events = ran(captured, tmp_path, out=request.out)
+    meanwhile()
     loaded = load_result(result, blobs, namespace)
     messages = bind(loaded, result, namespace)
     error = None if result.error is None else rebuild_error(result.error, blobs, namespace, cell)

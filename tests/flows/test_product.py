@@ -137,6 +137,23 @@ def test_relocation_by_hand_keeps_the_trees(home: Home) -> None:
     assert same_forest(run.names["clf"], namespace["clf"])
 
 
+def test_an_unseeded_forest_keeps_its_trees_too(home: Home) -> None:
+    """Without a random_state the trees are those of the notebook's generators: reused after a move, and as at home."""
+    unseeded = SLOW_FOREST.replace("random_state=0, ", "")
+    namespace = data()
+    np.random.seed(7)
+    run = quick(home, unseeded, namespace)
+    eventually(lambda: started(run, tasks=20))
+    run.relocate("far")
+    run.wait(120)
+    receipt = run.receipt
+    assert receipt is not None
+    assert receipt.moves[0].reused.tasks >= 20
+    np.random.seed(7)
+    exec(unseeded, namespace)
+    assert same_forest(run.names["clf"], namespace["clf"])
+
+
 @pytest.mark.parametrize("victim", ["runner", "controller"])
 def test_sigkill_ends_in_the_right_answer(victim: str, home: Home) -> None:
     """Whoever is killed in the middle, the forest is that of an undisturbed run."""

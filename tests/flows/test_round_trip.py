@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import random
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.flows.cellrun import FILE, notebook, shown, there_and_back
@@ -562,3 +564,26 @@ def test_magics_of_a_notebook_work_without_one(magic: str, tmp_path: Path) -> No
     away = there_and_back(f"{magic}\nx = 1", space, tmp_path)
     assert away.error is None
     assert 1 == space["x"]
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+    """The cell draws what it would have drawn here, and the next cell what it would have drawn after it."""
+    cell = "import random\na = [random.random(), np.random.rand()]"
+    random.seed(1)
+    np.random.seed(2)
+    expected = [random.random(), np.random.rand()], [random.random(), np.random.rand()]
+    random.seed(1)
+    np.random.seed(2)
+    space = notebook("import numpy as np")
+    assert [] == there_and_back(cell, space, tmp_path).messages
+    assert expected == (space["a"], [random.random(), np.random.rand()])
+
+
+def test_random_numbers_that_were_drawn_meanwhile_stay(tmp_path: Path) -> None:
+    """A notebook that has drawn since the submission keeps its own state, and that is said."""
+    random.seed(1)
+    space = notebook("import random")
+    away = there_and_back("a = random.random()", space, tmp_path, meanwhile=random.random)
+    random.seed(1)
+    random.random()
+    assert ["the random generators stay"] == [message[:26] for message in away.messages]

@@ -81,7 +81,10 @@ class Stages:
         grid = grid_time(self._settings.sites.clock, now)
         grids = site_grids(self._settings, grid)
         predictions = self._predict(measured, request, capture, grids, now)
-        planned = Planner(request, predictions, grids, capture.bytes).first(now)
+        planner = Planner(request, predictions, grids, capture.bytes)
+        planned = planner.first(now)
+        if isinstance(planned, Impossible) and not measured.slices and planned.what_would_help:
+            planned = planner.unpromised(now, planned)
         plan = planned if isinstance(planned, Plan) else None
         if plan is not None and not request.dry_run:
             self._prepare_bundle(plan, predictions, capture, say)
@@ -90,7 +93,7 @@ class Stages:
             predictions=predictions,
             plan=plan,
             clock=grid.info,
-            impossible=_why_impossible(planned, measured) if isinstance(planned, Impossible) else None,
+            impossible=_why_impossible(planned) if isinstance(planned, Impossible) else None,
             home=self._settings.home_site,
             capture_bytes=capture.bytes,
         )
@@ -265,11 +268,9 @@ def _may_move(seen: Seen) -> bool:
     return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None
 
 
-def _why_impossible(impossible: Impossible, measured: Profile) -> str:
-    helps = list(impossible.what_would_help)
-    if helps and not measured.slices:
-        helps.append("a profile, for nothing is known of the cell's time: name what slices may cut by --rows or --knob")
-    return impossible.reason + (f"; what would help: {', or '.join(helps)}" if helps else "")
+def _why_impossible(impossible: Impossible) -> str:
+    helps = f"; what would help: {', or '.join(impossible.what_would_help)}" if impossible.what_would_help else ""
+    return f"{impossible.reason}{helps}"
 
 
 def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:

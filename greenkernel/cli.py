@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,12 @@ def _train(given: argparse.Namespace) -> int:
         )
         raise
     write_receipt(run, given.json)
+    if run.state in (RunState.DONE, RunState.FAILED):
+        for name, why in run.not_returned.items():
+            print(f"greenkernel: {name} did not come back: {why}", file=sys.stderr)
+    code: int | None = run.exit_code
+    if code is not None:
+        return code
     if run.state is not RunState.DONE:
         print(run.error_text or f"greenkernel: run {run.id} {run.state}: {run.detail}", file=sys.stderr)
         return 1
@@ -122,16 +129,17 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
 
     path = Path(given.file)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+        with tokenize.open(path) as file:  # as Python reads it: its coding line, its byte order mark
+            text = file.read()
+    except (OSError, SyntaxError, UnicodeDecodeError) as e:
         raise UserError(f"{given.file} cannot be read ({e})", what_to_do="Name a Python file") from e
     home = _home(given)
     folder = path.absolute().parent
     sys.path.insert(0, str(folder))
     options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
     options["name"] = options["name"] or path.name
-    namespace = {"__name__": "__main__", "__file__": str(path)}
-    run = train(text, namespace=namespace, home=home, file_name=str(path), folder=folder, **options)
+    names = {"__name__": "__main__"}
+    run = train(text, namespace=names, home=home, file_name=str(path), script=path.name, folder=folder, **options)
     return home, run
 
 

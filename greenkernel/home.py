@@ -14,7 +14,7 @@ from greenkernel.errors import PermanentError
 from greenkernel.osfacts import user_id
 from greenkernel.records import Offer, RunState
 from greenkernel.run.journal import Entry, Journal
-from greenkernel.settings import Settings
+from greenkernel.settings import JOURNAL_FILE, Settings
 from greenkernel.store.hashing import keyed_hash
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import RunStore, run_ids
@@ -37,7 +37,7 @@ class Home:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
-        self.journal = Journal(settings.home / "journal.sqlite")
+        self.journal = Journal(settings.home / JOURNAL_FILE)
 
     @classmethod
     def open(cls, home: Path | None = None, sites_file: Path | None = None) -> Home:
@@ -104,6 +104,14 @@ class Home:
         if not kubernetes or not self.is_local or offer.why_not is not None:
             return offer
         return replace(offer, why_not='needs a store that pods can reach: set store = "s3://..." in the sites file')
+
+    def check_signals(self) -> None:
+        """Refuse sites whose signals cannot be read, before anything is sent.
+
+        Raises:
+            UserError: A trace is missing or has a mistake.
+        """
+        site_grids(self.settings, grid_time(self.settings.sites.clock, self.clock.now()))
 
     def intensity_now(self, site: str) -> tuple[float | None, str]:
         """Carbon intensity of a site now, in g CO2e/kWh, and its source."""

@@ -47,7 +47,8 @@ class Magics:
         home = self._home(given.sites)
         voice = self._voice()
         options = {o.dest: getattr(given, o.dest) for o in OPTIONS if o.dest not in ("auto", "wait")}
-        file_name = f"<greentrain cell {self._shell.execution_count}>"
+        number = len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
+        file_name = f"<greentrain cell {number}>"
         namespace = self._shell.user_ns
         run = train(cell, namespace=namespace, home=home, file_name=file_name, folder=Path.cwd(), **options)
         voice.status(_WAITS)
@@ -94,7 +95,7 @@ class Magics:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
-        return run.result()
+        return run.loaded().value
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk
@@ -121,6 +122,7 @@ class NotebookVoice:
 
     def __init__(self) -> None:
         self._status: Any = None
+        self._last = ""
 
     def say(self, text: str) -> None:
         """A display that stays."""
@@ -132,6 +134,9 @@ class NotebookVoice:
         """One display that is updated in place."""
         from IPython.display import display
 
+        if text == self._last:
+            return
+        self._last = text
         if self._status is None:
             self._status = display(_both(text), raw=True, display_id=True)
         else:

@@ -12,7 +12,11 @@ from typing import Any, Literal, NoReturn
 
 from greenkernel.errors import NotBuiltYetError, UserError
 from greenkernel.records import Knob, RowsHint
-from greenkernel.units import format_duration, parse_bytes, parse_duration_s
+from greenkernel.units import format_bytes, format_duration, parse_bytes, parse_duration_s
+
+# A Python with the runner alone takes about half of it.
+_LEAST_MEMORY_BYTES = 128 << 20
+_FARTHEST = timedelta(days=3660)
 
 Kind = Literal["flag", "value", "list"]
 
@@ -49,7 +53,11 @@ def parse_cores(value: Any) -> tuple[int, int]:
 
 def parse_memory(value: Any) -> int:
     """``"4GiB"`` or bytes -> bytes."""
-    return int(value) if isinstance(value, int) else parse_bytes(str(value))
+    found = int(value) if isinstance(value, int) else parse_bytes(str(value))
+    if found < _LEAST_MEMORY_BYTES:
+        least = format_bytes(_LEAST_MEMORY_BYTES)
+        raise UserError(f"{value!r} is too little", where="--memory", what_to_do=f"A job needs at least {least}")
+    return found
 
 
 def parse_rows(value: Any) -> RowsHint:
@@ -247,7 +255,13 @@ def due_at(due: str | datetime | timedelta | None, *, now: datetime, zone: tzinf
     """
     if due is None:
         return None
-    when = _due(due, now.astimezone(zone))
+    try:
+        when = _due(due, now.astimezone(zone))
+        too_far = when - now > _FARTHEST
+    except OverflowError:
+        too_far = True
+    if too_far:
+        raise UserError(f"{due} is too far away", where="--due", what_to_do="Give a time within ten years")
     if when <= now:
         raise UserError(
             f"{when.astimezone(zone):%Y-%m-%d %H:%M %Z} has passed",

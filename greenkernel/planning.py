@@ -55,6 +55,14 @@ class Planner:
             return Impossible(reason=f"no site can run this cell ({'; '.join(reasons)})", what_would_help=())
         return solve(self._problem(now, self._predictions, self._payload_bytes))
 
+    def unpromised(self, now: datetime, why: Impossible) -> Plan | Impossible:
+        """A plan that begins at once, for a cell of whose time nothing is known; it says that nothing is promised."""
+        plan = solve(replace(self._problem(now, self._predictions, self._payload_bytes), due_at=None, can_wait=False))
+        if isinstance(plan, Impossible):
+            return why
+        said = "no due date can be promised, for nothing is known of the cell's time; begins at once"
+        return replace(plan, reason=f"{said}: {plan.reason}")
+
     def again(self, seen: Seen, now: datetime) -> PlanNow | None:
         """The plan from here on, None where the present one has to do."""
         epoch, progress = seen.epoch, seen.progress

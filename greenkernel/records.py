@@ -67,7 +67,8 @@ class Interval:
 
     def __add__(self, other: Interval) -> Interval:
         """Sum of two estimates; ends are added, which is safe when their errors go together."""
-        sources = dict.fromkeys(s for s in (self.source, other.source) if s)
+        both = f"{self.source}; {other.source}".split("; ")
+        sources = dict.fromkeys(source for source in both if source not in ("", "none"))
         return Interval(
             low=self.low + other.low,
             mid=self.mid + other.mid,
@@ -127,6 +128,8 @@ class Request:
     dry_run: bool = False
     out: tuple[str, ...] = ()
     file_name: str = "<cell>"
+    script: str | None = None
+    """Name of the Python file that is run as one cell; None for cells and functions."""
     owner: str = ""
     logical_cores: int = 1
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from greenkernel.options import Wanted, due_at, resolve
 from greenkernel.records import Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
 from greenkernel.run.follow import Follower
 from greenkernel.run.journal import Entry
+from greenkernel.store.returned import Shown
 from greenkernel.store.runs import Advice, RunStore, Submission, Wish
 
 _LOCAL_POLL_S = 0.03
@@ -144,8 +145,15 @@ class Run:
         self._wish("choose", Wish(kind="choose", site=self._known(site), at=self._home.clock.now()))
 
     def relocate(self, site: str) -> None:
-        """Move the run to another site with what it has computed; it stays there."""
+        """Move the run to another site with what it has computed; it stays there.
+
+        Raises:
+            UserError: It has ended, there is no such site, or it is there already.
+        """
         self._open()
+        last = self._store.last_epoch()
+        if last is not None and last.site == site and not self._store.wishes():
+            raise UserError(f"run {self.id} is on {site} already")
         number = sum(wish.kind == "relocate" for wish in self._store.wishes().values()) + 1
         wish = Wish(kind="relocate", site=self._known(site), at=self._home.clock.now())
         self._wish(f"relocate-{number:04d}", wish)
@@ -183,13 +191,23 @@ class Run:
             BaseException: The cell's own exception, on the cell's own lines.
         """
         self.wait(timeout)
-        return self.loaded().value
+        value = self.loaded().value
+        if isinstance(value, Shown):
+            raise UserError(f"the value has not come back: {value.why}", what_to_do="Return something that can travel")
+        return value
 
     @property
     def names(self) -> dict[str, Any]:
         """What the cell has bound or changed; waits for the end."""
         self.wait()
         return dict(self.loaded(allow_error=True).names)
+
+    @property
+    def not_returned(self) -> dict[str, str]:
+        """What the cell has left and cannot come back, with the reasons: names, and files that it has written."""
+        self.wait()
+        result = self._store.result()
+        return dict(result.not_returned) if result is not None else {}
 
     def bind(self, namespace: dict[str, Any]) -> list[str]:
         """Put what the cell bound and changed into a namespace, also where the cell ended with an error.
@@ -220,6 +238,15 @@ class Run:
         """The traceback of the cell's own exception; None where it had none."""
         result = self._store.result()
         return result.error.text if result is not None and result.error is not None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The number with which a script has ended itself by ``sys.exit``; None where it has not."""
+        result = self._store.result()
+        error = result.error if result is not None and self.submission.request.script is not None else None
+        if error is None or error.type_name != "SystemExit" or not error.message.isdigit():
+            return None
+        return int(error.message)
 
     def _wish(self, name: str, wish: Wish) -> None:
         self._open()
@@ -269,6 +296,7 @@ def train(
     wait: bool = False,
     home: Home | None = None,
     file_name: str = "<cell>",
+    script: str | None = None,
     folder: Path | None = None,
     **options: Any,
 ) -> Run:
@@ -283,6 +311,7 @@ def train(
         wait: Return when the run has ended.
         home: The home; by default the one of ``GREENKERNEL_HOME``.
         file_name: The name of the source in tracebacks.
+        script: The source is a Python file of this name, which it finds as ``__file__``.
         folder: Where local modules and files are looked for; the working folder by default.
         **options: The long names of the magic's options: ``due="18:00"``, ``goal="co2"``, ``site=["a"]``, ...
 
@@ -292,8 +321,11 @@ def train(
     home = home or Home.open()
     names = namespace if namespace is not None else {}
     text, scope = _as_cell(source, args, kwargs, names)
-    request = _request(text, resolve(options), home, auto=auto, file_name=file_name)
+    request = _request(text, resolve(options), home, auto=auto, file_name=file_name, script=script)
+    if callable(source) and not options.get("name"):
+        request = replace(request, name=getattr(source, "__name__", request.name))
     to_python(text, file_name)
+    home.check_signals()
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     store = home.run_store(run)
     captured = capture(request, scope, store.blobs, folder or Path.cwd())
@@ -381,7 +413,7 @@ def _as_cell(
     return "greenkernel_function(*greenkernel_args, **greenkernel_kwargs)", scope
 
 
-def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: str) -> Request:
+def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: str, script: str | None) -> Request:
     now = home.clock.now()
     known = home.settings.sites.sites
     for site in wanted.site:
@@ -408,6 +440,7 @@ def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: st
         dry_run=wanted.dry_run,
         out=wanted.out,
         file_name=file_name,
+        script=script,
         owner=home.owner,
         logical_cores=os.cpu_count() or 1,
     )

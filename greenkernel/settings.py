@@ -8,7 +8,7 @@ import re
 import secrets
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -20,6 +20,10 @@ from greenkernel.store.objects import StoreAddress
 HOME = "GREENKERNEL_HOME"
 SITES = "GREENKERNEL_SITES"
 SITES_FILE = "sites.toml"
+JOURNAL_FILE = "journal.sqlite"
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class SiteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,22 +31,22 @@ class SiteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     kind: Literal["embedded", "kubernetes"]
     zone: str = ""
-    pue: float = 1.0
-    max_cores: int | None = None
+    pue: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    max_cores: Annotated[int, msgspec.Meta(ge=1)] | None = None
     memory: str | None = None
     """Most memory of one job, such as ``4GiB``; None: the machine's (embedded) or not known."""
-    speed: float = 1.0
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     """Embedded only: share of full speed that the site emulates, in (0, 1]."""
-    idle_w_per_core: float | None = None
-    busy_w_per_core: float | None = None
-    price_per_kwh: float = 0.0
-    price_per_core_h: float = 0.0
+    idle_w_per_core: NotNegative | None = None
+    busy_w_per_core: NotNegative | None = None
+    price_per_kwh: NotNegative = 0.0
+    price_per_core_h: NotNegative = 0.0
     currency: str = "EUR"
-    embodied_g_per_core_h: float | None = None
+    embodied_g_per_core_h: NotNegative | None = None
     trace: str | None = None
     """CSV with ``datetime,zone,intensity_g_per_kwh`` (UTC), relative to the file that names it."""
-    intensity_g_per_kwh: float | None = None
-    startup_s: float | None = None
+    intensity_g_per_kwh: NotNegative | None = None
+    startup_s: NotNegative | None = None
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str = "default"
@@ -54,13 +58,13 @@ class ClockConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """``[clock]``: a simulated grid that starts at ``grid_start`` with each run's first plan."""
 
     grid_start: str
-    factor: float = 1.0
+    factor: Positive = 1.0
 
 
 class SitesFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of ``sites.toml``."""
 
-    sites: dict[str, SiteConfig]
+    sites: dict[Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")], SiteConfig]
     store: str | None = None
     store_options: dict[str, str] = {}
     home: str | None = None
@@ -174,6 +178,11 @@ def _key(home: Path) -> bytes:
     try:
         # Written aside and linked, so that two first starts at once agree on one key.
         aside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists() and (home / JOURNAL_FILE).exists():
+            raise UserError(
+                f"the key {path} is gone, and without it no run of this home can be read",
+                what_to_do=f"Restore it from a backup, or remove {home / JOURNAL_FILE} to begin with a new one",
+            )
         if not path.exists():
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:

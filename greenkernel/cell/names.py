@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from greenkernel.cell.strings import python_in_magics
+from greenkernel.cell.strings import names_in_texts, python_in_magics
 
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
@@ -41,15 +41,16 @@ class Names:
 def analyse(python: str, namespace: Mapping[str, object]) -> Names:
     """Read a transformed cell.
 
-    Blind for ``eval``, ``globals()[...]`` and ``%run``. Names that the namespace lacks are left out: the cell raises
-    ``NameError`` for them there as here.
+    Blind for ``%run``, and for ``eval`` and ``globals()`` of what is not a literal text. Names that the namespace lacks
+    are left out: the cell raises ``NameError`` for them there as here.
 
     Args:
         python: The cell as Python.
         namespace: The notebook's names.
     """
-    parts = [python, *python_in_magics(ast.parse(python))]
-    read: dict[str, str] = {}
+    tree = ast.parse(python)
+    parts = [python, *python_in_magics(tree)]
+    read: dict[str, str] = dict.fromkeys(names_in_texts(tree), "a text in the cell")
     bound: set[str] = set()
     deleted: set[str] = set()
     imports: set[str] = set()

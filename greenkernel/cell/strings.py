@@ -8,6 +8,8 @@ import string
 from collections.abc import Iterator
 
 _DOLLAR = re.compile(r"\$\$?([^\W\d]\w*)")
+_AT = re.compile(r"@([^\W\d]\w*)")
+_SPACES = frozenset({"globals", "locals", "vars"})
 # Their argument, or what they run, is Python.
 _PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
 _PYTHON_CELL = {"time", "timeit", "prun", "capture", "python"}
@@ -35,6 +37,32 @@ def python_in_magics(tree: ast.AST) -> Iterator[str]:
             if texts[0] in _PYTHON_CELL:
                 yield from _statements(texts[2])
                 yield from _statements(texts[1])
+
+
+def names_in_texts(tree: ast.AST) -> Iterator[str]:
+    """Names that a cell reaches through text: ``df.query("a > @k")``, ``eval("x + 1")``, ``globals()["x"]``.
+
+    Args:
+        tree: The transformed cell.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _AT.findall(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+            texts = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            yield from (name for text in texts for name in _names_of(text))
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
+            space, key = node.value.func, node.slice
+            if isinstance(space, ast.Name) and space.id in _SPACES and isinstance(key, ast.Constant):
+                yield from [key.value] if isinstance(key.value, str) else []
+
+
+def _names_of(text: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(text.strip())
+    except SyntaxError:
+        return
+    yield from (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
 
 
 def _is_shell(node: ast.AST) -> bool:

@@ -47,13 +47,14 @@ def whole_cell(profile: Profile) -> Whole | None:
     runs = [_run(s, profile) for s in slices]
     largest_row = max((s.rows_fraction for s in at_full_knob), default=0.0)
     largest = largest_row or max(run.x for run in runs)
-    parts = [f"{len(row_points)} slices of rows"] if row_points else []
-    parts += [f"{len(knob_points)} slices of {profile.knob}"] if knob_points else []
+    parts = [f"{_count(len(row_points))} of rows"] if row_points and largest_row < 1 else []
+    parts += ["the whole cell was run"] if largest_row == 1 else []
+    parts += [f"{_count(len(knob_points))} of {profile.knob}"] if knob_points else []
     return Whole(
         estimate=estimate,
         scaling=by_cores(runs, estimate),
         extrapolation=1 / largest,
-        how=f"{' and '.join(parts)}, the largest {largest:.1%} of the work",
+        how=" and ".join(parts) + (f", the largest {largest:.1%} of the work" if largest < 1 else ""),
     )
 
 
@@ -62,6 +63,10 @@ def memory_of(profile: Profile, capture_bytes: int) -> Interval:
     peaks = [(_share(s, profile), float(s.peak_rss_bytes)) for s in profile.slices]
     by_size = [(s.rows_fraction, float(s.peak_rss_bytes)) for s in profile.slices if s.knob is None]
     return memory(by_size or peaks, capture_bytes, seen_bytes=max((peak for _, peak in peaks), default=0.0))
+
+
+def _count(slices: int) -> str:
+    return f"{slices} slice{'s' if slices != 1 else ''}"
 
 
 def _run(slice_: Slice, profile: Profile) -> Run:

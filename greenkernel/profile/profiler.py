@@ -71,6 +71,7 @@ def profile(
         key=key,
         file_name=request.file_name,
         logical_cores=request.logical_cores,
+        script=request.script,
     )
     began = clock.now()
     profiler = Profiler(request, setup, folder, cores_max, on_progress, site)

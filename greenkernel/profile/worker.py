@@ -46,6 +46,7 @@ class SliceSetup:
     key: bytes
     file_name: str
     logical_cores: int
+    script: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class SliceProcess:
                 "options": dict(setup.store.options),
                 "key": setup.key.hex(),
                 "capture": setup.capture,
+                "script": setup.script,
                 "folder": str(folder),
                 "cores": cores,
                 "logical_cores": setup.logical_cores,

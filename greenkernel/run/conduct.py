@@ -275,7 +275,10 @@ class Conductor:
     def _finish(self, action: Finish, seen: Seen) -> None:
         end = End(state=action.state, at=self._clock.now(), error=action.error)
         seen = replace(seen, advice=self._store.advice())
-        self._store.put_receipt(self._adviser.receipt(seen, self._store, end))
+        try:
+            self._store.put_receipt(self._adviser.receipt(seen, self._store, end))
+        except GreenKernelError as e:  # the run has ended all the same
+            self._journal.note(self.run, f"there is no receipt: {e}")
         if self._store.end(end):
             self._journal.note(self.run, f"{end.state}{f': {end.error}' if end.error else ''}")
 

@@ -8,7 +8,7 @@ import io
 import linecache
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any
 
@@ -42,6 +42,12 @@ class Outcome:
     file_name: str = "<cell>"
     brought: Mapping[str, object] = field(default_factory=dict)
     bundle: Callable[[object], tuple[dict[str, Any], dict[str, Any]]] = lambda value: ({"text/plain": repr(value)}, {})
+
+    def as_script(self) -> Outcome:
+        """The same, where a script may end itself: ``sys.exit()`` and ``sys.exit(0)`` are no errors."""
+        if isinstance(self.error_object, SystemExit) and self.error_object.code in (None, 0):
+            return replace(self, error=None, error_object=None)
+        return self
 
 
 def execute(

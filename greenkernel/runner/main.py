@@ -93,14 +93,16 @@ class Runner:
     def _compute(self) -> Result:
         from greenkernel.runner.collect import Before, collect
         from greenkernel.runner.execute import execute
-        from greenkernel.runner.restore import restore
+        from greenkernel.runner.restore import FilesBefore, restore
 
         submission = self._store.submission()
         request, capture = submission.request, submission.capture
         opened = self._store.epoch(self._job.epoch)
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)
-        namespace = restore(capture, self._store.blobs, self._sub("work"))
+        work = self._sub("work")
+        namespace = restore(capture, self._store.blobs, work, script=request.script)
+        files = FilesBefore(work)
         before = Before.of(namespace, capture)
         scope = RecordingScope(
             spool=self._sub("spool"),
@@ -118,7 +120,9 @@ class Runner:
                 file_name=request.file_name,
                 passes=DrainedOut,
             )
-        return collect(
+        if request.script is not None:
+            outcome = outcome.as_script()
+        result = collect(
             namespace,
             before,
             outcome,
@@ -129,6 +133,7 @@ class Runner:
             only=request.out,
             progress=self._progress(),
         )
+        return replace(result, not_returned={**result.not_returned, **files.written()})
 
     def _fetch(self, believed: tuple[RecordRef, ...]) -> None:
         folder = self._sub("believed")
@@ -218,6 +223,14 @@ def on_signal(number: signal.Signals, call: Callable[[], None]) -> None:
     os.set_blocking(writer, False)
     signal.signal(number, lambda _number, _frame: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def in_child() -> None:
+        # Workers that the cell forks are ended by the same signal: it must end them, and not reach us by the pipe.
+        signal.set_wakeup_fd(-1)
+        signal.signal(number, signal.SIG_DFL)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=in_child)
 
     def wait() -> None:
         while number not in os.read(reader, 64):

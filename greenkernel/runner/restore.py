@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -17,7 +18,7 @@ from greenkernel.store.payloads import load
 INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 
 
-def restore(capture: Capture, blobs: Blobs, folder: Path) -> dict[str, Any]:
+def restore(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None) -> dict[str, Any]:
     """Make this process ready for the cell; the process belongs to the cell from then on.
 
     The working folder becomes ``folder``, local modules are imported from there, and ``__main__`` is a new module
@@ -27,6 +28,7 @@ def restore(capture: Capture, blobs: Blobs, folder: Path) -> dict[str, Any]:
         capture: What travels.
         blobs: Where it is.
         folder: An existing folder of the cell's own.
+        script: The cell is a Python file of this name: it is there, and knows its name and that it was given no words.
 
     Raises:
         IntegrityError: A blob is not what was sent, or a path leaves the folder.
@@ -41,6 +43,11 @@ def restore(capture: Capture, blobs: Blobs, folder: Path) -> dict[str, Any]:
     os.chdir(folder)
     sys.path.insert(0, str(folder.resolve()))
     namespace = new_main()
+    if script is not None:
+        path = folder.resolve() / script
+        path.write_text(capture.transformed, encoding="utf-8")
+        namespace["__file__"] = str(path)
+        sys.argv = [str(path)]
     namespace.update(load(capture.payload, blobs, namespace))
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
@@ -51,6 +58,37 @@ def _throw(dice: record_dice.Dice) -> None:
     if dice[1] is not None:
         record_dice.load_numpy()
     record_dice.put(dice)
+
+
+class FilesBefore:
+    """The files of a folder as they are now.
+
+    Args:
+        folder: The cell's working folder.
+    """
+
+    _MOST = 20
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before = self._now()
+
+    def written(self) -> dict[str, str]:
+        """What the cell has written since, by name, with why it does not come back."""
+        new = [name for name, stamp in self._now().items() if self._before.get(name) != stamp]
+        named = {f"the file {name}": "files that a cell writes stay on the site" for name in new[: self._MOST]}
+        if len(new) > self._MOST:
+            named[f"{len(new) - self._MOST} more files"] = "files that a cell writes stay on the site"
+        return named
+
+    def _now(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        for path in sorted(self._folder.rglob("*")):
+            name = path.relative_to(self._folder).as_posix()
+            with contextlib.suppress(OSError):  # it is gone by now
+                if path.is_file() and "__pycache__" not in name:
+                    found[name] = (path.stat().st_mtime_ns, path.stat().st_size)
+        return found
 
 
 def check_python(version: str) -> None:

@@ -39,7 +39,7 @@ def main() -> int:
     folder = Path(job.folder)
     try:
         blobs = Blobs(ObjectStore(StoreAddress(url=job.url, options=job.options)), bytes.fromhex(job.key))
-        namespace = restore(job.capture, blobs, _made(folder / "work"))
+        namespace = restore(job.capture, blobs, _made(folder / "work"), script=job.script)
     except GreenKernelError as e:
         _say(said, {"error": str(e)})
         return 0
@@ -69,6 +69,7 @@ def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any]) -> dict[st
     )
     with scope, Meter() as meter:
         outcome = execute(job.capture.transformed, namespace, lambda _: None, file_name=job.file_name)
+        outcome = outcome if job.script is None else outcome.as_script()
     return {**meter.used, "rows": rows, "error": _error(outcome)}
 
 

@@ -37,6 +37,7 @@ class SliceJob:
     options: dict[str, str]
     key: str
     capture: Capture
+    script: str | None
     folder: str
     cores: int
     logical_cores: int

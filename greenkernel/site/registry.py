@@ -41,12 +41,6 @@ def build_sites(settings: Settings, *, owner: str, clock: Clock) -> Mapping[str,
 def _embedded(name: str, site: SiteConfig, folder: Path, where: str, *, owner: str, clock: Clock) -> Site:
     from greenkernel.site.local import EmbeddedSite
 
-    if not 0 < site.speed <= 1:
-        raise UserError(
-            f"speed = {site.speed:g} of the site {name} is not a share of full speed",
-            where=where,
-            what_to_do="Give a number above 0, at most 1",
-        )
     return EmbeddedSite(
         name,
         folder,

@@ -73,10 +73,14 @@ def test_predict_ships_nothing(home: Home, tmp_path: Path) -> None:
         ("is no number of cores", ["--cores", "none"], "x = 1"),
         ("SURELY_NOT_SET is not set", ["--env", "SURELY_NOT_SET"], "x = 1"),
         ("there is no file", ["--sites", "missing.toml"], "x = 1"),
+        ("none.csv", ["--sites", "traceless.toml"], "x = 1"),
+        ("too far away", ["--due", "+99999999999h"], "x = 1"),
+        ("too far away", ["--due", "9999-12-31T23:59:59Z"], "x = 1"),
     ],
 )
 def test_mistakes_get_plain_sentences(expected: str, words: list[str], text: str, home: Home, tmp_path: Path) -> None:
     """A mistake is answered in one or two sentences on stderr, with exit status 2 and without a traceback of ours."""
+    (tmp_path / "traceless.toml").write_text('[sites.a]\nkind = "embedded"\ntrace = "none.csv"\n')
     done = greenkernel("train", script(tmp_path, text), *words, cwd=tmp_path)
     assert 2 == done.returncode, done.stderr
     assert expected in done.stderr
@@ -108,3 +112,56 @@ def test_no_kubeconfig(home: Home, tmp_path: Path) -> None:
     assert 0 == listed.returncode, listed.stderr
     assert not json.loads(listed.stdout)[0]["reachable"]
     assert "/nowhere/config" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (0, "import sys\nprint('in')\nsys.exit()"),
+        (0, "import sys\nprint('in')\nsys.exit(0)"),
+        (3, "import sys\nprint('in')\nsys.exit(3)"),
+        (0, "import sys\nfrom pathlib import Path\nassert Path(__file__).name == 'cell.py'\n"
+            "assert sys.argv == [__file__]\nprint('in')"),
+        (0, "\ufeffprint('in')"),
+    ],
+)  # fmt: skip
+def test_a_script_is_what_it_is_in_plain_python(code: int, text: str, home: Home, tmp_path: Path) -> None:
+    """It may end itself with a number of its own, knows its file, and may begin with a byte order mark."""
+    done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
+    assert code == done.returncode, done.stderr
+    assert "in\n" == done.stdout
+
+
+def test_what_does_not_come_back_is_said(home: Home, tmp_path: Path) -> None:
+    """Files that a script writes stay on the site, and so does a lock: both are named. A missing file has its hint."""
+    text = "import threading\nlock = threading.Lock()\nopen('out.txt', 'w').write('x')"
+    done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
+    assert 0 == done.returncode
+    assert "the file out.txt did not come back" in done.stderr
+    assert "lock did not come back" in done.stderr
+    failed = greenkernel("train", script(tmp_path, "open('data.csv')"), "--no-profile", cwd=tmp_path)
+    assert 1 == failed.returncode
+    assert "--files GLOB" in failed.stderr
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_of_the_scripts_own(method: str, home: Home, tmp_path: Path) -> None:
+    """A pool that ends its workers does not end the run, and workers find the script's functions."""
+    text = (
+        "import multiprocessing as mp\ndef square(x):\n    return x * x\nif __name__ == '__main__':\n"
+        f"    for _ in range(6):\n        with mp.get_context('{method}').Pool(2) as pool:\n"
+        "            got = pool.map(square, range(4))\n    print(got)\n"
+    )
+    done = greenkernel("train", script(tmp_path, text), "--no-profile", "--name", method, cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "[0, 1, 4, 9]\n" == done.stdout
+    assert 1 == len(json.loads(greenkernel("report", method, "--json", cwd=tmp_path).stdout)["stays"])
+
+
+def test_no_profile_and_a_due_date(home: Home, tmp_path: Path) -> None:
+    """Of a cell of which nothing is known no due date is promised, which is said; it begins at once all the same."""
+    done = greenkernel("train", script(tmp_path, "print('in')"), "--no-profile", "--due", "+2min", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "no due date can be promised" in done.stderr
+    assert "due" in done.stderr
+    assert "met" in done.stderr

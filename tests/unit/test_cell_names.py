@@ -153,3 +153,19 @@ def test_what_is_really_read_is_found(lines: list[str]) -> None:
     with contextlib.suppress(TypeError, NameError, KeyError):
         exec(compile(cell, "<cell>", "exec"), Noting(initial))
     assert read <= set(analyse(cell, initial).reads)
+
+
+@pytest.mark.parametrize(
+    ("cell", "reads"),
+    [
+        ("df.query('a > @k and b < @m')", ("df", "k", "m")),
+        ("eval('k + 1')", ("k",)),
+        ("globals()['k']", ("k",)),
+        ("print('mail to me@k')", ("k",)),
+        ("eval(text)", ("text",)),
+    ],
+)
+def test_names_that_are_reached_through_text(cell: str, reads: tuple[str, ...]) -> None:
+    """Literal texts of pandas queries, of eval and of globals() are read too; one name too many does no harm."""
+    namespace = {"df": 1, "k": 2, "m": 3, "text": "k"}
+    assert reads == analyse(cell, namespace).reads

@@ -62,6 +62,9 @@ def test_two_first_starts_agree_on_one_key(tmp_path: Path) -> None:
         ("line 3: 'zome' is not a setting. Did you mean 'zone'?", GOOD + 'zome = "DE"\n'),
         ("line 2", '[sites.a]\nkind = "cloud"\n'),
         ("line 3: pue: Expected `float`, got `str`", GOOD + 'pue = "much"\n'),
+        ("line 3: pue: Expected `float` >= 1", GOOD + "pue = -1\n"),
+        ("line 3: max_cores: Expected `int` >= 1", GOOD + "max_cores = 0\n"),
+        ("matching regex", '[sites."a b/../c"]\nkind = "embedded"\n'),
         ("not TOML", "[sites.a\n"),
         ("no site is described", "[sites]\n"),
         ("home = 'b' names no site", 'home = "b"\n' + GOOD),
@@ -94,3 +97,13 @@ def test_damaged_key(tmp_path: Path) -> None:
     (tmp_path / "keys" / "store.key").write_bytes(b"short")
     with pytest.raises(UserError, match="damaged"):
         Settings(tmp_path, sites(tmp_path, GOOD))
+
+
+def test_a_lost_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    """A home that has had runs does not get another key, with which none of them could be read."""
+    path = sites(tmp_path, GOOD)
+    Settings(tmp_path / "home", path)
+    (tmp_path / "home" / "keys" / "store.key").unlink()
+    (tmp_path / "home" / "journal.sqlite").touch()
+    with pytest.raises(UserError, match="Restore it from a backup"):
+        Settings(tmp_path / "home", path)

@@ -130,7 +130,7 @@ def test_settings_make_sites(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [("speed = 0.5|speed = 0", "speed = 0 of the site here"), ('"1GiB"|"much"', "memory of the site here: .*much")],
+    [("speed = 0.5|speed = 0", "speed: Expected `float` > 0"), ('"1GiB"|"much"', "memory of the site here: .*much")],
 )
 def test_a_setting_that_is_not_valid(tmp_path: Path, change: str, said: str) -> None:
     """A value that means nothing is refused by name before anything runs."""

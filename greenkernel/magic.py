@@ -38,6 +38,7 @@ class Magics:
 
     def greentrain(self, line: str, cell: str) -> Any:
         """Run the cell on the best site and bind its names here."""
+        __tracebackhide__ = True
         from greenkernel.commands import words, write_receipt
         from greenkernel.follow import follow
         from greenkernel.records import RunState
@@ -93,6 +94,7 @@ class Magics:
 
     def _take(self, run: Any) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
+        __tracebackhide__ = True
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
         return run.loaded().value

@@ -222,6 +222,7 @@ class Run:
 
     def loaded(self, *, allow_error: bool = False) -> Loaded:
         """The result, verified and unpickled once."""
+        __tracebackhide__ = True  # IPython then shows the cell's own lines only
         result = self._store.result()
         if result is None:
             end = self._store.ended()

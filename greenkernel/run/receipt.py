@@ -137,8 +137,8 @@ def make_receipt(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> Receipt:
 
 
 def _due_met(facts: RunFacts) -> bool | None:
-    if facts.request.due_at is None:
-        return None
+    if facts.request.due_at is None or not facts.epochs:
+        return None  # nothing was promised, or nothing was begun
     return facts.state is RunState.DONE and facts.finished_at <= facts.request.due_at
 
 

@@ -58,6 +58,8 @@ def test_errors_are_the_cells_own(home: Home) -> None:
         execute("%%greentrain --auto --no-profile\nx = 7\nraise ValueError('of the cell')")
     assert "ValueError" == caught.value.ename
     assert "of the cell" == caught.value.evalue
+    assert "greenkernel/" not in caught.value.traceback
+    assert "raise ValueError" in caught.value.traceback
 
 
 def test_mistakes_have_no_traceback_of_ours(home: Home) -> None:

@@ -56,7 +56,15 @@ class Planner:
         return solve(self._problem(now, self._predictions, self._payload_bytes))
 
     def unpromised(self, now: datetime, why: Impossible) -> Plan | Impossible:
-        """A plan that begins at once, for a cell of whose time nothing is known; it says that nothing is promised."""
+        """A plan that begins at once, for a cell of whose time nothing is known; it says that nothing is promised.
+
+        Returns:
+            ``why`` where the due date does not even leave the time to start.
+        """
+        due_at = self._request.due_at
+        soonest_s = min((p.startup_s.high + p.time_s.low for p in self._predictions), default=0.0)
+        if due_at is None or now + timedelta(seconds=soonest_s) > due_at:
+            return why
         plan = solve(replace(self._problem(now, self._predictions, self._payload_bytes), due_at=None, can_wait=False))
         if isinstance(plan, Impossible):
             return why

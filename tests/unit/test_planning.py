@@ -118,6 +118,20 @@ def test_a_due_date_that_cannot_be_kept_says_what_would_help() -> None:
     assert found.what_would_help
 
 
+def test_without_a_profile_nothing_is_promised() -> None:
+    """A cell that may take a minute or a day begins at once; a due date before it can have started is refused."""
+    unknown = [prediction(site, hours=0.2, high=100) for site in "ab"]
+    for due_h, expected in ((1.0, Plan), (0.1, Impossible)):
+        asked = planner(*unknown, due_h=due_h, a=DIRTY, b=CLEAN)
+        why = asked.first(NOW)
+        assert isinstance(why, Impossible)
+        found = asked.unpromised(NOW, why)
+        assert isinstance(found, expected)
+        if isinstance(found, Plan):
+            assert found.reason.startswith("no due date can be promised")
+            assert found.steps[0].start == NOW
+
+
 def test_a_move_that_pays_is_in_the_new_plan_with_its_saving() -> None:
     """Three hours left at 100 W: 150 g here, 15 g there, and the start-up's half gram."""
     found = planner(A, B, a=DIRTY, b=CLEAN).again(seen(held("a"), epoch(1, "a")), NOW)

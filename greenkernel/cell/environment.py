@@ -6,7 +6,9 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 
 from greenkernel.records import Package
 
@@ -21,9 +23,21 @@ def packages_needed(modules: Iterable[str]) -> tuple[Package, ...]:
     Args:
         modules: Names of modules; those of the standard library and local ones are passed over.
     """
-    owners = metadata.packages_distributions()
+    owners = _distributions(_stamp())
     tops = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {_OURS, "__main__"}
     return _closed(owner for top in sorted(tops) for owner in _owners(top, modules, owners))
+
+
+def _stamp() -> tuple[tuple[str, int], ...]:
+    """Changes when something is installed or removed."""
+    folders = [Path(place) for place in sys.path if place]
+    return tuple((str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.exists())
+
+
+@lru_cache(maxsize=1)
+def _distributions(_stamp: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    """Top-level module -> distributions; reading all of them takes a tenth of a second."""
+    return metadata.packages_distributions()
 
 
 def _owners(top: str, modules: Iterable[str], owners: Mapping[str, list[str]]) -> list[str]:

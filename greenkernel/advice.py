@@ -83,7 +83,7 @@ class Stages:
         predictions = self._predict(measured, request, capture, grids, now)
         planner = Planner(request, predictions, grids, capture.bytes)
         planned = planner.first(now)
-        if isinstance(planned, Impossible) and not measured.slices and planned.what_would_help:
+        if isinstance(planned, Impossible) and not measured.slices:
             planned = planner.unpromised(now, planned)
         plan = planned if isinstance(planned, Plan) else None
         if plan is not None and not request.dry_run:

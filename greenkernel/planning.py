@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -59,11 +60,11 @@ class Planner:
         """A plan that begins at once, for a cell of whose time nothing is known; it says that nothing is promised.
 
         Returns:
-            ``why`` where the due date does not even leave the time to start.
+            ``why`` where no site can run the cell, or the due date does not even leave the time to start.
         """
         due_at = self._request.due_at
-        soonest_s = min((p.startup_s.high + p.time_s.low for p in self._predictions), default=0.0)
-        if due_at is None or now + timedelta(seconds=soonest_s) > due_at:
+        soonest_s = min((p.startup_s.high + p.time_s.low for p in self._predictions), default=math.inf)
+        if due_at is None or soonest_s > (due_at - now).total_seconds():
             return why
         plan = solve(replace(self._problem(now, self._predictions, self._payload_bytes), due_at=None, can_wait=False))
         if isinstance(plan, Impossible):

@@ -151,10 +151,11 @@ class Run:
             UserError: It has ended, there is no such site, or it is there already.
         """
         self._open()
+        asked = [wish for wish in self._store.wishes().values() if wish.kind == "relocate"]
         last = self._store.last_epoch()
-        if last is not None and last.site == site and not self._store.wishes():
+        if last is not None and last.site == site and all(wish.site == site for wish in asked):
             raise UserError(f"run {self.id} is on {site} already")
-        number = sum(wish.kind == "relocate" for wish in self._store.wishes().values()) + 1
+        number = len(asked) + 1
         wish = Wish(kind="relocate", site=self._known(site), at=self._home.clock.now())
         self._wish(f"relocate-{number:04d}", wish)
 

@@ -277,6 +277,8 @@ class Conductor:
         seen = replace(seen, advice=self._store.advice())
         try:
             self._store.put_receipt(self._adviser.receipt(seen, self._store, end))
+        except TemporaryError:
+            raise  # tried again in the next pass
         except GreenKernelError as e:  # the run has ended all the same
             self._journal.note(self.run, f"there is no receipt: {e}")
         if self._store.end(end):

@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from greenkernel.clock import ManualClock
-from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.errors import GreenKernelError, PermanentError, TemporaryError, UserError
 from greenkernel.records import (
     Capture,
     ClockInfo,
@@ -336,3 +336,25 @@ def test_crashes_and_faults(seed: int, tmp_path: Path) -> None:
     starts = [key for site in world.sites.values() for key in site.submitted]
     assert len(starts) == len(set(starts))
     assert all(not list(site.jobs()) for site in world.sites.values())
+
+
+@pytest.mark.parametrize(("trouble", "has_receipt"), [(TemporaryError("away"), True), (UserError("no trace"), False)])
+def test_a_receipt_that_cannot_be_made_does_not_keep_a_run_open(
+    trouble: GreenKernelError, has_receipt: bool, tmp_path: Path
+) -> None:
+    """A passing fault is tried again; one that stays costs the receipt alone."""
+
+    class Troubled(FixedAdviser):
+        failed = False
+
+        def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
+            if not self.failed:
+                self.failed = True
+                raise trouble
+            return super().receipt(seen, store, end)
+
+    world = World(tmp_path, Troubled([("a", 0, 60)]))
+    for _ in world.steps():
+        pass
+    assert RunState.DONE == world.state
+    assert has_receipt is (world.store.receipt() is not None)

@@ -126,6 +126,8 @@ def test_relocation_by_hand_keeps_the_trees(home: Home) -> None:
     namespace = data()
     run = quick(home, SLOW_FOREST, namespace)
     eventually(lambda: started(run, tasks=20))
+    with pytest.raises(UserError, match="on near already"):
+        run.relocate("near")
     run.relocate("far")
     run.wait(120)
     assert RunState.DONE == run.state, run.detail

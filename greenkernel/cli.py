@@ -77,8 +77,9 @@ def _add_sites(parser: argparse.ArgumentParser) -> None:
 
 def _train(given: argparse.Namespace) -> int:
     from greenkernel.commands import write_receipt
-    from greenkernel.follow import Terminal, follow
+    from greenkernel.follow import follow
     from greenkernel.records import RunState
+    from greenkernel.voices import Terminal
 
     home, run = _submit(given)
     try:
@@ -91,8 +92,7 @@ def _train(given: argparse.Namespace) -> int:
         raise
     write_receipt(run, given.json)
     if run.state in (RunState.DONE, RunState.FAILED):
-        for name, why in run.not_returned.items():
-            print(f"greenkernel: {name} did not come back: {why}", file=sys.stderr)
+        _bring(run)
     code: int | None = run.exit_code
     if code is not None:
         return code
@@ -100,6 +100,14 @@ def _train(given: argparse.Namespace) -> int:
         print(run.error_text or f"greenkernel: run {run.id} {run.state}: {run.detail}", file=sys.stderr)
         return 1
     return 0
+
+
+def _bring(run: Any) -> None:
+    """Put the files that the run has left into the folder that it was sent from."""
+    for message in run.bring_files():
+        print(f"greenkernel: {message}", file=sys.stderr)
+    for name, why in run.not_returned.items():
+        print(f"greenkernel: {name} did not come back: {why}", file=sys.stderr)
 
 
 def _predict(given: argparse.Namespace) -> int:
@@ -134,12 +142,12 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     except (OSError, SyntaxError, UnicodeDecodeError) as e:
         raise UserError(f"{given.file} cannot be read ({e})", what_to_do="Name a Python file") from e
     home = _home(given)
-    folder = path.absolute().parent
-    sys.path.insert(0, str(folder))
+    # As Python does it: modules are looked for beside the script, files from where it is started.
+    sys.path.insert(0, str(path.absolute().parent))
     options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
     options["name"] = options["name"] or path.name
     names = {"__name__": "__main__"}
-    run = train(text, namespace=names, home=home, file_name=str(path), script=path.name, folder=folder, **options)
+    run = train(text, namespace=names, home=home, file_name=str(path), script=path.name, **options)
     return home, run
 
 
@@ -181,9 +189,9 @@ def _demo(given: argparse.Namespace) -> int:
 
 def _desk(given: argparse.Namespace) -> Any:
     from greenkernel.commands import Desk
-    from greenkernel.follow import Terminal
+    from greenkernel.voices import Terminal
 
-    return Desk(home=_home(given), voice=Terminal(), out=print, take=lambda run: None)
+    return Desk(home=_home(given), voice=Terminal(), out=print, take=_bring)
 
 
 def _home(given: argparse.Namespace) -> Any:

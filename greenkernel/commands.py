@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from greenkernel.errors import NotBuiltYetError, UserError
-from greenkernel.follow import Voice, follow
+from greenkernel.follow import follow
 from greenkernel.home import Home
 from greenkernel.options import Parser
 from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
 from greenkernel.records import RunState, plain
 from greenkernel.session import Run, attach, runs, sites
+from greenkernel.voices import Voice
 
 KEPT_DAYS = 7
 

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from datetime import tzinfo
-from typing import Protocol
 
 from greenkernel.options import describe_due
 from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
 from greenkernel.records import RunState
 from greenkernel.session import Run
-from greenkernel.store.runs import LogEvent
+from greenkernel.voices import Voice
 
 _IF_THIS_SLEEPS = "while this machine sleeps, planning, moves and embedded sites stand still; jobs on Kubernetes go on"
-
-
-class Voice(Protocol):
-    """Where our own words and the cell's output go."""
-
-    def say(self, text: str) -> None:
-        """A paragraph that stays."""
-        ...
-
-    def status(self, text: str) -> None:
-        """One line that replaces the one before."""
-        ...
-
-    def show(self, event: LogEvent) -> None:
-        """Something that the cell printed or showed."""
-        ...
-
-
-class Terminal:
-    """Our words on stderr; the cell's stdout and stderr are its own."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def say(self, text: str) -> None:
-        """A paragraph on stderr."""
-        print(text, file=sys.stderr, flush=True)
-
-    def status(self, text: str) -> None:
-        """A line on stderr, once per change."""
-        if text != self._last:
-            self._last = text
-            print(text, file=sys.stderr, flush=True)
-
-    def show(self, event: LogEvent) -> None:
-        """Text to its own stream; of a display its plain text."""
-        if event.kind in ("stdout", "stderr"):
-            stream = sys.stdout if event.kind == "stdout" else sys.stderr
-            stream.write(event.text)
-            stream.flush()
-        elif event.kind == "display" and event.data and "text/plain" in event.data:
-            print(event.data["text/plain"], flush=True)
 
 
 def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], bool] | None = None) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import html
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,9 +34,10 @@ class Magics:
         self._shell = shell
         self._homes: dict[str | None, Any] = {}
 
-    def greentrain(self, line: str, cell: str) -> Any:
+    def greentrain(self, line: str, cell: str) -> None:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
+        from greenkernel.cell.transform import NothingToRunError
         from greenkernel.commands import words, write_receipt
         from greenkernel.follow import follow
         from greenkernel.records import RunState
@@ -51,7 +50,15 @@ class Magics:
         number = len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
         file_name = f"<greentrain cell {number}>"
         namespace = self._shell.user_ns
-        run = train(cell, namespace=namespace, home=home, file_name=file_name, folder=Path.cwd(), **options)
+        try:
+            run = train(cell, namespace=namespace, home=home, file_name=file_name, folder=Path.cwd(), **options)
+        except NothingToRunError as e:
+            voice.say(e.what)  # as plain: it is no error
+            return
+        except UserError as e:
+            if isinstance(e.__cause__, SyntaxError):
+                raise e.__cause__.with_traceback(None) from None  # as plain: with its line and its caret
+            raise
         voice.status(_WAITS)
         try:
             follow(run, voice, zone=home.settings.timezone)
@@ -63,10 +70,10 @@ class Magics:
             raise
         write_receipt(run, given.json)
         if run.submission.request.dry_run:
-            return None
+            return
         if run.state is RunState.CANCELLED:
             raise UserError(f"run {run.id} was cancelled; nothing was changed here")
-        return self._take(run)
+        self._take(run)
 
     def greensites(self, line: str) -> None:
         """List the sites and what they can give now."""
@@ -92,12 +99,16 @@ class Magics:
         given = parser.parse_args(words(line))
         report_command(self._desk(), given.run, as_json=given.json)
 
-    def _take(self, run: Any) -> Any:
+    def _take(self, run: Any) -> None:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
         __tracebackhide__ = True
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
-        return run.loaded().value
+        value = run.loaded().value
+        if value is not None:
+            # It has been shown already, where it was among the cell's output.
+            self._shell.displayhook.update_user_ns(value)
+            self._shell.displayhook.fill_exec_result(value)
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk
@@ -114,58 +125,9 @@ class Magics:
         return self._homes[sites]
 
     def _voice(self) -> Any:
-        from greenkernel.follow import Terminal
+        from greenkernel.voices import NotebookVoice, ShellVoice
 
-        return NotebookVoice() if hasattr(self._shell, "kernel") else Terminal()
-
-
-class NotebookVoice:
-    """Our words as displays; the cell's output on its own streams."""
-
-    def __init__(self) -> None:
-        self._status: Any = None
-        self._last = ""
-
-    def say(self, text: str) -> None:
-        """A display that stays."""
-        from IPython.display import display
-
-        display(_both(text), raw=True)
-
-    def status(self, text: str) -> None:
-        """One display that is updated in place."""
-        from IPython.display import display
-
-        if text == self._last:
-            return
-        self._last = text
-        if self._status is None:
-            self._status = display(_both(text), raw=True, display_id=True)
-        else:
-            self._status.update(_both(text), raw=True)
-
-    def show(self, event: Any) -> None:
-        """What the cell printed or showed, as if it had run here."""
-        if event.kind in ("stdout", "stderr"):
-            stream = sys.stdout if event.kind == "stdout" else sys.stderr
-            stream.write(event.text)
-            stream.flush()
-            return
-        from IPython.core.interactiveshell import InteractiveShell
-
-        publisher = InteractiveShell.instance().display_pub
-        if event.kind == "clear_output":
-            publisher.clear_output(wait=event.wait)
-            return
-        transient = {"display_id": event.display_id} if event.display_id else {}
-        publisher.publish(
-            event.data or {}, event.metadata or {}, transient=transient, update=event.kind == "update_display"
-        )
-
-
-def _both(text: str) -> dict[str, str]:
-    style = "margin:0;font-size:12px;line-height:1.35;white-space:pre;overflow-x:auto"
-    return {"text/plain": text, "text/html": f'<pre style="{style}">{html.escape(text)}</pre>'}
+        return NotebookVoice(self._shell) if hasattr(self._shell, "kernel") else ShellVoice(self._shell)
 
 
 def _train_parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,6 +179,17 @@ def adopt_orphans() -> None:
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def started_with() -> Mapping[str, str]:
+    """The environment that this process was started with; where the system does not say, the first one asked about."""
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environ)
+    named = [os.fsdecode(pair).partition("=") for pair in pairs if b"=" in pair]
+    return {name: value for name, _, value in named}
 
 
 def start_time(pid: int) -> str | None:

@@ -130,6 +130,8 @@ class Request:
     file_name: str = "<cell>"
     script: str | None = None
     """Name of the Python file that is run as one cell; None for cells and functions."""
+    folder: str = ""
+    """The notebook's folder: files of the cell come from below it and go back there."""
     owner: str = ""
     logical_cores: int = 1
 
@@ -176,6 +178,21 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A file or folder that the cell has left otherwise than it found it; its path as in `SourceFile`.
+
+    ``blob`` is the address of its bytes, None where it is gone or a folder; ``base`` that of the bytes which were sent,
+    None where the site had no such file.
+    """
+
+    path: str
+    kind: Literal["file", "folder", "deleted"]
+    blob: str | None = None
+    base: str | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
     """All that a cell needs elsewhere, already in the store as blobs."""
 
@@ -190,6 +207,10 @@ class Capture:
     env: Mapping[str, str] = field(default_factory=dict)
     dice: Payload | None = None
     """State of the global random generators: the same at the start of every epoch."""
+    surroundings: Payload | None = None
+    """Settings of the whole process as they were at submission."""
+    not_sent: tuple[str, ...] = ()
+    """What the cell may want and does not travel, in sentences."""
 
     @property
     def bytes(self) -> int:
@@ -476,6 +497,15 @@ class Result:
     """State of the global random generators as the cell left it; None where it has not drawn from them."""
     dice_before: str = ""
     """Fingerprint of their state when the cell began, which was the notebook's at submission."""
+    files: tuple[FileChange, ...] = ()
+    surroundings: Payload | None = None
+    """Settings of the whole process that the cell has changed; None where it has changed none."""
+
+    @property
+    def payloads(self) -> tuple[Payload, ...]:
+        """Every payload that it names."""
+        error = self.error.pickled if self.error is not None else None
+        return tuple(p for p in (self.payload, self.dice, self.surroundings, error) if p is not None)
 
 
 # --- receipt ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from typing import Any
 
 from greenkernel.cell.bind import Loaded, bind, load_result, rebuild_error
 from greenkernel.cell.capture import capture
+from greenkernel.cell.files_back import put_files
+from greenkernel.cell.surroundings import settings_back
 from greenkernel.cell.transform import to_python
 from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
@@ -219,7 +221,28 @@ class Run:
         loaded = self.loaded(allow_error=True)
         result = self._store.result()
         assert result is not None
-        return bind(loaded, result, namespace)
+        messages = bind(loaded, result, namespace)
+        messages += self.bring_files()
+        if result.surroundings is not None:
+            submission = self.submission
+            sent, folder = submission.capture.surroundings, Path(submission.request.folder)
+            messages += settings_back(result.surroundings, sent, self._store.blobs, folder)
+        return messages
+
+    def bring_files(self, folder: Path | None = None) -> list[str]:
+        """Bring the files that the cell has written, changed or deleted to the folder that it was sent from.
+
+        Args:
+            folder: Another folder instead.
+
+        Returns:
+            What could not be put there as it was, in sentences.
+        """
+        self.wait()
+        result = self._store.result()
+        if result is None:
+            return []
+        return put_files(result.files, self._store.blobs, folder or Path(self.submission.request.folder), self.id)
 
     def loaded(self, *, allow_error: bool = False) -> Loaded:
         """The result, verified and unpickled once."""
@@ -323,14 +346,16 @@ def train(
     home = home or Home.open()
     names = namespace if namespace is not None else {}
     text, scope = _as_cell(source, args, kwargs, names)
-    request = _request(text, resolve(options), home, auto=auto, file_name=file_name, script=script)
+    folder = (folder or Path.cwd()).resolve()
+    wanted = resolve(options)
+    request = _request(text, wanted, home, auto=auto, file_name=file_name, script=script, folder=folder)
     if callable(source) and not options.get("name"):
         request = replace(request, name=getattr(source, "__name__", request.name))
     to_python(text, file_name)
     home.check_signals()
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     store = home.run_store(run)
-    captured = capture(request, scope, store.blobs, folder or Path.cwd())
+    captured = capture(request, scope, store.blobs, folder)
     store.submit(Submission(request=request, capture=captured))
     home.journal.add(
         Entry(id=run, name=request.name, created_at=request.created_at, open=True, state=RunState.PROFILING, detail="")
@@ -415,7 +440,9 @@ def _as_cell(
     return "greenkernel_function(*greenkernel_args, **greenkernel_kwargs)", scope
 
 
-def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: str, script: str | None) -> Request:
+def _request(
+    text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: str, script: str | None, folder: Path
+) -> Request:
     now = home.clock.now()
     known = home.settings.sites.sites
     for site in wanted.site:
@@ -443,6 +470,7 @@ def _request(text: str, wanted: Wanted, home: Home, *, auto: bool, file_name: st
         out=wanted.out,
         file_name=file_name,
         script=script,
+        folder=str(folder),
         owner=home.owner,
         logical_cores=os.cpu_count() or 1,
     )

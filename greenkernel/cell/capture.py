@@ -10,17 +10,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from greenkernel.cell.environment import packages_needed
-from greenkernel.cell.files import data_files, local_modules
-from greenkernel.cell.names import Names, analyse
+from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, stored
+from greenkernel.cell.named_files import find_named, texts_of
+from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.submitted import remember
+from greenkernel.cell.surroundings import store_settings, taken_here, variables, variables_set_here
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, Item, Payload, Request, SourceFile
 from greenkernel.runner import record_dice
 from greenkernel.store.blobs import Blobs
-from greenkernel.store.payloads import Dumped, dump
+from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 
 _SECRET_NAME = re.compile(r"(?i)(api_?key|token|passw(or)?d|secret|credential|private_?key|access_?key)")
+# Larger values travel only where the cell's text names them.
+_UNSEEN_MAX_BYTES = 64 * 2**20
 _SECRET_VALUE = re.compile(r"^(sk-|ghp_|gho_|github_pat_|AKIA|xox[abp]-|hf_|eyJ|-----BEGIN )")
 
 
@@ -40,25 +44,71 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     remember_lines(request.source, request.file_name)
     names = analyse(python, namespace)
     env = _environment(request.env)
+    secret = [name for name in variables_set_here() if name not in env and looks_secret(name, os.environ.get(name))]
+    settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
-    dumped = dump(objects, blobs, namespace, follow=True)
+    dumped, unseen = _dumped(names, objects, namespace, blobs)
     modules = _modules(names, dumped, objects)
     packages = packages_needed(modules)
-    files = (*local_modules(modules, blobs, folder), *data_files(request.files, blobs, folder))
+    files, not_sent = _files(request, names, modules, [namespace[n] for n in dumped.sizes], blobs, folder)
+    not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
+    not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
     captured = Capture(
         transformed=python,
         reads=tuple(sorted(dumped.sizes)),
         binds=tuple(sorted({*names.binds, *names.deletes})),
-        items=_manifest(names, dumped, namespace, files),
+        items=(*_manifest(names, dumped, namespace, files), *variables(settings)),
         payload=dumped.payload,
         files=files,
         packages=packages,
         python_version=platform.python_version(),
         env=env,
         dice=_dice(blobs, with_numpy=any(package.name == "numpy" for package in packages)),
+        surroundings=store_settings(settings, blobs),
+        not_sent=tuple(not_sent),
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes})
     return captured
+
+
+def _dumped(
+    names: Names, objects: Mapping[str, object], namespace: Mapping[str, object], blobs: Blobs
+) -> tuple[Dumped, dict[str, str]]:
+    """What the cell reads; and where it may read what its text does not tell, all else that is small and can travel.
+
+    Returns:
+        The payload, and names that were left out with the reasons.
+    """
+    more = _others(objects, namespace) if names.computed else {}
+    left_out: dict[str, str] = {}
+    while True:
+        try:
+            return dump({**objects, **more}, blobs, namespace, follow=True), left_out
+        except CannotTravelError as e:
+            if e.name not in more:
+                raise
+            del more[e.name]
+            left_out[e.name] = f"the cell uses {names.computed}, but it cannot travel"
+
+
+def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:
+    shown = {name: value for name, value in namespace.items() if not name.startswith("_") and name not in objects}
+    return {
+        name: value
+        for name, value in shown.items()
+        if name not in SHELL_NAMES and name != "Out" and getattr(value, "nbytes", 0) <= _UNSEEN_MAX_BYTES
+    }
+
+
+def _files(
+    request: Request, names: Names, modules: set[str], values: Iterable[object], blobs: Blobs, folder: Path
+) -> tuple[tuple[SourceFile, ...], list[str]]:
+    """Local modules, files of ``--files``, and files that the cell names in its texts."""
+    asked = (*local_modules(modules, blobs, folder), *data_files(request.files, blobs, folder))
+    named, notes = find_named([*names.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
+    there = {file.path for file in asked}
+    found = {path: place for path, place in named.items() if path not in there and path != request.script}
+    return (*asked, *stored(found, blobs)), notes
 
 
 def _dice(blobs: Blobs, *, with_numpy: bool) -> Payload:
@@ -97,7 +147,7 @@ def _manifest(
         for name, size in dumped.sizes.items()
     ]
     for file in files:
-        why = "asked for with --files" if file.kind == "data" else "imported by the cell, not installed"
+        why = "named by the cell or --files" if file.kind == "data" else "imported by the cell, not installed"
         items.append(Item(name=file.path, kind="file", bytes=file.bytes, why=why, secret_like=looks_secret(file.path)))
     return tuple(sorted(items, key=lambda item: (-item.bytes, item.name)))
 

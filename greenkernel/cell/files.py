@@ -7,12 +7,14 @@ import importlib.util
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Literal
 
 from greenkernel.errors import UserError
 from greenkernel.records import SourceFile
+from greenkernel.runner.files import mapped
 from greenkernel.store.blobs import Blobs
 
 MODULES_MAX_BYTES = 50 * 2**20
@@ -74,6 +76,11 @@ def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[Sou
                 )
             found[path.relative_to(root).as_posix()] = path
     _check_size(found, DATA_MAX_BYTES, "files")
+    return stored(found, blobs)
+
+
+def stored(found: Mapping[str, Path], blobs: Blobs) -> tuple[SourceFile, ...]:
+    """Data files in the store, by their paths below the notebook's folder."""
     return tuple(_stored(path, source, blobs, "data") for path, source in sorted(found.items()))
 
 
@@ -162,6 +169,6 @@ def _check_size(found: dict[str, Path], limit: int, what: str) -> None:
         )
 
 
-def _stored(path: str, source: Path, blobs: Blobs, kind: str) -> SourceFile:
-    data = source.read_bytes()
-    return SourceFile(path=path, blob=blobs.put(data), bytes=len(data), kind="data" if kind == "data" else "module")
+def _stored(path: str, source: Path, blobs: Blobs, kind: Literal["module", "data"]) -> SourceFile:
+    with mapped(source) as data:
+        return SourceFile(path=path, blob=blobs.put(data), bytes=data.nbytes, kind=kind)

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from greenkernel.cell.strings import names_in_texts, python_in_magics
+from greenkernel.cell.named_files import texts_in
+from greenkernel.cell.strings import computes_names, names_in_texts, python_in_magics
 
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
-_SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
+SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class Names:
         deletes: Names that it deletes.
         imports: Top-level modules that it, or a notebook function that it uses, imports by a statement.
         why: For each name read: by whom.
+        texts: What stands in texts of the cell and of the notebook's functions that it uses.
+        computed: How the cell reaches names that its text does not tell, such as ``eval``; empty where it does not.
     """
 
     reads: tuple[str, ...]
@@ -36,12 +39,14 @@ class Names:
     deletes: tuple[str, ...]
     imports: tuple[str, ...]
     why: Mapping[str, str] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+    computed: str = ""
 
 
 def analyse(python: str, namespace: Mapping[str, object]) -> Names:
     """Read a transformed cell.
 
-    Blind for ``%run``, and for ``eval`` and ``globals()`` of what is not a literal text. Names that the namespace lacks
+    Names that the namespace lacks
     are left out: the cell raises ``NameError`` for them there as here.
 
     Args:
@@ -60,13 +65,15 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         bound |= seen.binds
         deleted |= seen.deletes
         imports |= seen.imports
-    why, more_imports = _followed(read, namespace)
+    why, more_imports, more_texts = _followed(read, namespace)
     return Names(
         reads=tuple(sorted(why)),
         binds=tuple(sorted(bound)),
         deletes=tuple(sorted(deleted)),
         imports=tuple(sorted(imports | more_imports)),
         why=why,
+        texts=frozenset(texts_in(tree)) | more_texts,
+        computed=computes_names(tree),
     )
 
 
@@ -135,10 +142,11 @@ def _with_scopes(tree: ast.Module, python: str) -> str:
     return ast.unparse(Generators().visit(ast.parse(python)))
 
 
-def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple[dict[str, str], set[str]]:
-    """Names read, through the functions and classes of the notebook that they lead to."""
+def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple[dict[str, str], set[str], set[str]]:
+    """Names read, imports and texts, through the functions and classes of the notebook that they lead to."""
     why: dict[str, str] = {}
     imports: set[str] = set()
+    texts: set[str] = set()
     queue = deque(read.items())
     while queue:
         name, reader = queue.popleft()
@@ -148,17 +156,27 @@ def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple
         for code, label in _codes(namespace[name], set()):
             used, imported = _used_by(code)
             imports |= imported
+            texts |= set(_texts_of(code))
             queue.extend((other, label or name) for other in used)
         queue.extend((other, name) for other in _class_names(namespace[name], namespace))
-    return why, imports
+    return why, imports, texts
+
+
+def _texts_of(code: types.CodeType) -> Iterator[str]:
+    for const in code.co_consts:
+        if isinstance(const, str):
+            yield const
+        elif isinstance(const, types.CodeType):
+            yield from _texts_of(const)
 
 
 def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
-    if name not in namespace or name in _SHELL_NAMES or (name.startswith("__") and name.endswith("__")):
+    if name not in namespace or name in SHELL_NAMES or (name.startswith("__") and name.endswith("__")):
         return False
     value = namespace[name]
     # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.
-    return not (hasattr(builtins, name) and getattr(value, "__module__", "").startswith("IPython."))
+    maker = getattr(value, "__globals__", {}).get("__name__") or getattr(value, "__module__", None) or ""
+    return not (hasattr(builtins, name) and maker.startswith("IPython."))
 
 
 def _codes(value: object, seen: set[int]) -> Iterator[tuple[types.CodeType, str]]:

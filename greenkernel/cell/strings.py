@@ -10,6 +10,7 @@ from collections.abc import Iterator
 _DOLLAR = re.compile(r"\$\$?([^\W\d]\w*)")
 _AT = re.compile(r"@([^\W\d]\w*)")
 _SPACES = frozenset({"globals", "locals", "vars"})
+_LISTING = frozenset({"who", "whos", "who_ls", "run", "macro"})
 # Their argument, or what they run, is Python.
 _PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
 _PYTHON_CELL = {"time", "timeit", "prun", "capture", "python"}
@@ -55,6 +56,33 @@ def names_in_texts(tree: ast.AST) -> Iterator[str]:
             space, key = node.value.func, node.slice
             if isinstance(space, ast.Name) and space.id in _SPACES and isinstance(key, ast.Constant):
                 yield from [key.value] if isinstance(key.value, str) else []
+
+
+def computes_names(tree: ast.AST) -> str:
+    """How a cell may reach names that its text does not tell (``eval``, ``globals()``, ``%who``); empty: it does not.
+
+    Args:
+        tree: The transformed cell.
+    """
+    subscripts = [node for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    literal = {id(node.value) for node in subscripts if isinstance(node.slice, ast.Constant)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.func.id
+            first = node.args[0] if node.args else None
+            if name in ("eval", "exec") and not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+                return name
+            if (name in _SPACES and not node.args and id(node) not in literal) or (name == "dir" and not node.args):
+                return f"{name}()"
+        elif isinstance(node, ast.Attribute) and node.attr == "user_ns":
+            return "user_ns"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run_line_magic":
+            magic = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+            if magic in _LISTING:
+                return f"%{magic}"
+        elif isinstance(node, ast.Import) and any(alias.name == "__main__" for alias in node.names):
+            return "__main__"
+    return ""
 
 
 def _names_of(text: str) -> Iterator[str]:

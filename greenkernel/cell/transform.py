@@ -8,6 +8,10 @@ import linecache
 from greenkernel.errors import UserError
 
 
+class NothingToRunError(UserError):
+    """A cell of comments and empty lines."""
+
+
 def to_python(cell: str, file_name: str) -> str:
     """Turn magics and shell lines into calls; every line stays where it was.
 
@@ -16,7 +20,8 @@ def to_python(cell: str, file_name: str) -> str:
         file_name: The cell's name, for messages.
 
     Raises:
-        UserError: There is nothing to run, or the text is not Python; the message has the line.
+        NothingToRunError: There is no statement in it.
+        UserError: The text is not Python; the message has the line.
     """
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -43,7 +48,7 @@ def to_python(cell: str, file_name: str) -> str:
     except ValueError as e:  # a null byte
         raise UserError(f"the cell is not Python: {e}", where=file_name, what_to_do="Mend it and run it again") from e
     if not tree.body:
-        raise UserError("the cell has nothing to run", what_to_do="Write some code below the first line")
+        raise NothingToRunError("the cell has nothing to run", what_to_do="Write some code below the first line")
     return python
 
 

@@ -14,12 +14,13 @@ from typing import Any
 from greenkernel.clock import RealClock
 from greenkernel.demo import CELL, load_records, setup_namespace
 from greenkernel.errors import UserError
-from greenkernel.follow import Terminal, follow
+from greenkernel.follow import follow
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.session import Run, train
 from greenkernel.settings import SITES, Settings
 from greenkernel.units import format_duration
+from greenkernel.voices import Terminal
 
 DUE = "+8min"
 # One real second is an hour of the grid's time, so that a change of the wind fits into a minute's run.

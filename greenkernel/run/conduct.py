@@ -292,11 +292,9 @@ def verify(store: RunStore, result: Result) -> None:
         IntegrityError: Bytes are cut or changed.
         PermanentError: Bytes are missing.
     """
-    payloads = [result.payload]
-    if result.dice is not None:
-        payloads.append(result.dice)
-    if result.error is not None and result.error.pickled is not None:
-        payloads.append(result.error.pickled)
-    for payload in payloads:
+    for payload in result.payloads:
         for address in (payload.head, *payload.buffers):
             store.blobs.get(address)
+    for file in result.files:
+        if file.blob is not None:
+            store.blobs.get(file.blob)

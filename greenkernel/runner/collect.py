@@ -15,6 +15,7 @@ from greenkernel.errors import UserError
 from greenkernel.records import Capture, CellError, Payload, Progress, Result
 from greenkernel.runner import record_dice
 from greenkernel.runner.execute import Outcome
+from greenkernel.runner.surroundings import Taken, pickled
 from greenkernel.runner.trouble import chain_of
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
@@ -86,6 +87,7 @@ def collect(
     finished_at: datetime,
     only: tuple[str, ...] = (),
     progress: Progress | None = None,
+    settings: Taken | None = None,
 ) -> Result:
     """Write what the cell leaves into the store.
 
@@ -99,6 +101,7 @@ def collect(
         finished_at: Now.
         only: If given, only these names come back.
         progress: The last progress, kept with the result.
+        settings: Process-wide settings that the cell has changed.
     """
     changes = _changes(namespace, before, outcome, only)
     not_returned = {name: "the cell has not bound it" for name in only if name not in namespace}
@@ -121,6 +124,7 @@ def collect(
         progress=progress,
         dice=_dice_after(before, blobs),
         dice_before=record_dice.fingerprint(before.dice),
+        surroundings=dump({"surroundings": pickled(settings)}, blobs, {}).payload if settings else None,
     )
 
 

@@ -6,15 +6,18 @@ import ast
 import inspect
 import io
 import linecache
+import sys
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import CodeType
 from typing import Any
 
 from greenkernel.records import CellError
 from greenkernel.runner.shell import as_json, cell_shell
 from greenkernel.runner.streams import Streams
+from greenkernel.runner.surroundings import Surroundings
 from greenkernel.runner.trouble import cell_error
 from greenkernel.store.runs import LogEvent
 
@@ -57,6 +60,7 @@ def execute(
     *,
     file_name: str,
     passes: type[BaseException] | tuple[type[BaseException], ...] = (),
+    surroundings: Surroundings | None = None,
 ) -> Outcome:
     """Run the cell.
 
@@ -66,6 +70,7 @@ def execute(
         emit: Gets what is printed and shown, in order, from several threads but one call at a time.
         file_name: The name of the cell's code in tracebacks.
         passes: Exceptions that are not the cell's and leave this function as they are.
+        surroundings: Process-wide settings, put before the cell begins.
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
@@ -77,13 +82,17 @@ def execute(
             data, metadata = shell.display_formatter.format(value)
             return as_json(data), as_json(metadata)
 
-        with shell.builtin_trap:
+        def result(data: dict[str, Any], metadata: dict[str, Any]) -> None:
+            streams.event(LogEvent(at=datetime.now(UTC), kind="result", data=data, metadata=metadata))
+
+        shown = _Shown(bundle, result, quiet=ends_with_semicolon(python))
+        if surroundings is not None:
+            surroundings.begin()
+        with shell.builtin_trap, shown:
             shell.events.trigger("pre_execute")
-            value: object = None
-            has_value = False
             error: BaseException | None = None
             try:
-                has_value, value = _run(shell, python, namespace, file_name)
+                _run(shell, python, namespace, file_name)
             except passes:
                 raise
             # The cell may end itself by any exception, SystemExit and KeyboardInterrupt included.
@@ -91,8 +100,8 @@ def execute(
                 error = e
             shell.events.trigger("post_execute")
     return Outcome(
-        value=value,
-        has_value=has_value,
+        value=shown.value,
+        has_value=shown.value is not None,
         error=None if error is None else cell_error(error, namespace, file_name),
         error_object=error,
         file_name=file_name,
@@ -101,52 +110,89 @@ def execute(
     )
 
 
-def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str) -> tuple[bool, object]:
-    tree = shell.compile.ast_parse(python, filename=file_name)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    body: list[ast.Module | ast.Expression] = [ast.Module([node], []) for node in tree.body]
-    if last is not None:
-        body.append(ast.Expression(last.value))
-    steps = _codes(shell, body, file_name, flags)
-    value = shell.loop_runner(_steps(steps, namespace)) if _awaits(tree, last) else _plain(steps, namespace)
-    quiet = last is None or value is None or ends_with_semicolon(python)
-    return not quiet, None if quiet else value
+class _Shown:
+    """``sys.displayhook`` of the cell: what an expression shows takes its place among what is printed.
+
+    Args:
+        bundle: Makes the MIME bundle of a value.
+        emit: Gets it.
+        quiet: A ``;`` at the end of the cell: values are neither shown nor kept.
+    """
+
+    def __init__(
+        self,
+        bundle: Callable[[object], tuple[dict[str, Any], dict[str, Any]]],
+        emit: Callable[[dict[str, Any], dict[str, Any]], None],
+        *,
+        quiet: bool,
+    ) -> None:
+        self._bundle = bundle
+        self._emit = emit
+        self._quiet = quiet
+        self._kept = sys.displayhook
+        self.value: object = None
+
+    def __enter__(self) -> None:
+        self._kept, sys.displayhook = sys.displayhook, self
+
+    def __exit__(self, *_: object) -> None:
+        sys.displayhook = self._kept
+
+    def __call__(self, value: object) -> None:
+        if value is None or self._quiet:
+            return
+        self.value = value
+        self._emit(*self._bundle(value))
 
 
-def _codes(shell: Any, body: list[ast.Module | ast.Expression], file_name: str, flags: int) -> Iterator[CodeType]:
+def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str) -> None:
+    nodes = shell.compile.ast_parse(python, filename=file_name).body
+    steps = _codes(shell, _modes(nodes, shell.ast_node_interactivity), file_name)
+    if _awaits(nodes):
+        shell.loop_runner(_steps(steps, namespace))
+    else:
+        for code in steps:
+            exec(code, namespace)
+
+
+def _modes(nodes: list[ast.stmt], interactivity: str) -> list[ast.Module | ast.Interactive]:
+    """Which statements show their values, as the shell's setting has it."""
+    last = nodes[-1] if nodes else None
+    if interactivity == "last_expr_or_assign" and isinstance(last, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        target = last.targets[0] if isinstance(last, ast.Assign) and len(last.targets) == 1 else None
+        target = last.target if isinstance(last, ast.AugAssign | ast.AnnAssign) else target
+        if isinstance(target, ast.Name):
+            named = ast.copy_location(ast.Name(target.id, ast.Load()), target)
+            nodes = [*nodes, ast.copy_location(ast.Expr(named), last)]
+    count = {"all": len(nodes), "none": 0, "last": 1}.get(interactivity, int(isinstance(last, ast.Expr)))
+    if interactivity == "last_expr_or_assign":
+        count = int(bool(nodes) and isinstance(nodes[-1], ast.Expr))
+    first = len(nodes) - count
+    return [ast.Module([n], []) if i < first else ast.Interactive([n]) for i, n in enumerate(nodes)]
+
+
+def _codes(shell: Any, body: list[ast.Module | ast.Interactive], file_name: str) -> Iterator[CodeType]:
     """Each statement is compiled when its turn comes, as IPython does it."""
     for node in body:
-        mode = "eval" if isinstance(node, ast.Expression) else "exec"
-        with shell.compile.extra_flags(flags):
+        mode = "single" if isinstance(node, ast.Interactive) else "exec"
+        with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
             code: CodeType = shell.compile(node, file_name, mode)
         yield code
 
 
-def _plain(steps: Iterator[CodeType], namespace: dict[str, Any]) -> object:
-    value = None
-    for code in steps:
-        value = eval(code, namespace)
-    return value
-
-
-async def _steps(steps: Iterator[CodeType], namespace: dict[str, Any]) -> object:
-    value = None
+async def _steps(steps: Iterator[CodeType], namespace: dict[str, Any]) -> None:
     for code in steps:
         value = eval(code, namespace)
         if code.co_flags & inspect.CO_COROUTINE:
-            value = await value  # compiled with top-level await
-    return value
+            await value  # compiled with top-level await
 
 
-def _awaits(tree: ast.Module, last: ast.Expr | None) -> bool:
+def _awaits(nodes: list[ast.stmt]) -> bool:
     """True where the cell itself awaits, outside of its functions."""
-    pending: list[ast.AST] = [*tree.body, *([last] if last else [])]
+    pending: list[ast.AST] = [*nodes]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
-            return True
-        if isinstance(node, ast.comprehension) and node.is_async:
             return True
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             pending.extend(ast.iter_child_nodes(node))

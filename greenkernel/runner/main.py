@@ -93,7 +93,8 @@ class Runner:
     def _compute(self) -> Result:
         from greenkernel.runner.collect import Before, collect
         from greenkernel.runner.execute import execute
-        from greenkernel.runner.restore import FilesBefore, restore
+        from greenkernel.runner.files import FilesBefore
+        from greenkernel.runner.restore import restore, surroundings_of
 
         submission = self._store.submission()
         request, capture = submission.request, submission.capture
@@ -102,7 +103,8 @@ class Runner:
         self._fetch(believed)
         work = self._sub("work")
         namespace = restore(capture, self._store.blobs, work, script=request.script)
-        files = FilesBefore(work)
+        surroundings = surroundings_of(capture, self._store.blobs, work)
+        files = FilesBefore(work, capture.files)
         before = Before.of(namespace, capture)
         scope = RecordingScope(
             spool=self._sub("spool"),
@@ -119,7 +121,9 @@ class Runner:
                 self._reporter.emit,
                 file_name=request.file_name,
                 passes=DrainedOut,
+                surroundings=surroundings,
             )
+        settings = surroundings.changed()
         if request.script is not None:
             outcome = outcome.as_script()
         result = collect(
@@ -132,8 +136,10 @@ class Runner:
             finished_at=now(),
             only=request.out,
             progress=self._progress(),
+            settings=settings,
         )
-        return replace(result, not_returned={**result.not_returned, **files.written()})
+        changes, left_out = files.changes(self._store.blobs)
+        return replace(result, files=changes, not_returned={**result.not_returned, **left_out})
 
     def _fetch(self, believed: tuple[RecordRef, ...]) -> None:
         folder = self._sub("believed")

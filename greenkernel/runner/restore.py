@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import types
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from greenkernel.errors import IntegrityError, UserError
-from greenkernel.records import Capture, SourceFile
+from greenkernel.errors import UserError
+from greenkernel.records import Capture
 from greenkernel.runner import record_dice
+from greenkernel.runner.files import write_file
+from greenkernel.runner.surroundings import Surroundings, unpickled
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import load
 
@@ -54,41 +55,20 @@ def restore(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None 
     return namespace
 
 
+def surroundings_of(capture: Capture, blobs: Blobs, folder: Path) -> Surroundings:
+    """The notebook's process-wide settings, to be put when the cell begins.
+
+    Raises:
+        IntegrityError: They are not what was sent.
+    """
+    sent = load(capture.surroundings, blobs, {})["surroundings"] if capture.surroundings is not None else {}
+    return Surroundings(unpickled(sent), folder.resolve())
+
+
 def _throw(dice: record_dice.Dice) -> None:
     if dice[1] is not None:
         record_dice.load_numpy()
     record_dice.put(dice)
-
-
-class FilesBefore:
-    """The files of a folder as they are now.
-
-    Args:
-        folder: The cell's working folder.
-    """
-
-    _MOST = 20
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._before = self._now()
-
-    def written(self) -> dict[str, str]:
-        """What the cell has written since, by name, with why it does not come back."""
-        new = [name for name, stamp in self._now().items() if self._before.get(name) != stamp]
-        named = {f"the file {name}": "files that a cell writes stay on the site" for name in new[: self._MOST]}
-        if len(new) > self._MOST:
-            named[f"{len(new) - self._MOST} more files"] = "files that a cell writes stay on the site"
-        return named
-
-    def _now(self) -> dict[str, tuple[int, int]]:
-        found = {}
-        for path in sorted(self._folder.rglob("*")):
-            name = path.relative_to(self._folder).as_posix()
-            with contextlib.suppress(OSError):  # it is gone by now
-                if path.is_file() and "__pycache__" not in name:
-                    found[name] = (path.stat().st_mtime_ns, path.stat().st_size)
-        return found
 
 
 def check_python(version: str) -> None:
@@ -103,23 +83,6 @@ def check_python(version: str) -> None:
             f"the notebook has Python {version} and this site has {here}",
             what_to_do=f"Choose a site with Python {'.'.join(version.split('.')[:2])}",
         )
-
-
-def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
-    """Write one travelling file below ``folder`` and say where it is.
-
-    Raises:
-        IntegrityError: Its path would leave the folder, or its bytes are not what was sent.
-    """
-    path = PurePosixPath(file.path)
-    hostile = path.is_absolute() or ".." in path.parts or not path.parts or "\\" in file.path or ":" in path.parts[0]
-    target = folder.joinpath(*path.parts)
-    root = folder.resolve()
-    if hostile or not target.parent.resolve().is_relative_to(root) or target.is_symlink():
-        raise IntegrityError(f"the file {file.path[:80]!r} would leave the run's folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(blobs.get(file.blob))
-    return target
 
 
 def new_main() -> dict[str, Any]:

@@ -19,10 +19,11 @@ from greenkernel.errors import GreenKernelError
 from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinity, tree_usage, usable_cores
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
-from greenkernel.runner.restore import restore
+from greenkernel.runner.restore import restore, surroundings_of
 from greenkernel.runner.slice_guard import guard
 from greenkernel.runner.slice_order import SliceJob, SliceOrder
 from greenkernel.runner.slice_rows import cut_rows, describe
+from greenkernel.runner.surroundings import Surroundings
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.codec import from_json
 from greenkernel.store.hashing import KEY_BYTES
@@ -40,6 +41,7 @@ def main() -> int:
     try:
         blobs = Blobs(ObjectStore(StoreAddress(url=job.url, options=job.options)), bytes.fromhex(job.key))
         namespace = restore(job.capture, blobs, _made(folder / "work"), script=job.script)
+        surroundings = surroundings_of(job.capture, blobs, folder / "work")
     except GreenKernelError as e:
         _say(said, {"error": str(e)})
         return 0
@@ -52,11 +54,11 @@ def main() -> int:
     _say(said, {"names": infos, "startup_s": time.monotonic() - began, "cpu_s": used.cpu_s})
     line = orders.readline()
     if line:
-        _say(said, _run(job, from_json(line, SliceOrder), namespace))
+        _say(said, _run(job, from_json(line, SliceOrder), namespace, surroundings))
     return 0
 
 
-def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any]) -> dict[str, Any]:
+def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any], surroundings: Surroundings) -> dict[str, Any]:
     rows = cut_rows(namespace, order.cut) if order.cut is not None else None
     namespace.update(order.knobs)
     folder = Path(job.folder)
@@ -68,7 +70,13 @@ def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any]) -> dict[st
         logical_cores=job.logical_cores,
     )
     with scope, Meter() as meter:
-        outcome = execute(job.capture.transformed, namespace, lambda _: None, file_name=job.file_name)
+        outcome = execute(
+            job.capture.transformed,
+            namespace,
+            lambda _: None,
+            file_name=job.file_name,
+            surroundings=surroundings,
+        )
         outcome = outcome if job.script is None else outcome.as_script()
     return {**meter.used, "rows": rows, "error": _error(outcome)}
 

@@ -117,10 +117,10 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
-    """Something that the cell printed or showed. ``data`` is a MIME bundle for displays."""
+    """Something that the cell printed or showed. ``data`` is a MIME bundle for displays and for values (``result``)."""
 
     at: datetime
-    kind: Literal["stdout", "stderr", "display", "update_display", "clear_output"]
+    kind: Literal["stdout", "stderr", "display", "result", "update_display", "clear_output"]
     text: str = ""
     data: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None

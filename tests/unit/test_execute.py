@@ -62,7 +62,8 @@ def test_the_shell_does_not_replace_what_the_notebook_has(tmp_path: Path) -> Non
     """A name of the notebook wins over the shell's own of that name."""
     script = (
         EXECUTE
-        + 'space["Out"] = {3: 9}\nspace["exit"] = 4\nprint(execute("Out[3] + exit", space, print, file_name="c").value)'
+        + 'space["Out"] = {3: 9}\nspace["exit"] = 4\n'
+        + 'print(execute("Out[3] + exit", space, events.append, file_name="c").value)'
     )
     assert "13\n" == _run(script, tmp_path)
 
@@ -102,7 +103,7 @@ def test_starting_the_shell_is_cheap(tmp_path: Path) -> None:
     script = (
         "import time\nstart = time.process_time()\n"
         + EXECUTE
-        + "execute('1', space, print, file_name='c')\nprint(time.process_time() - start)"
+        + "execute('1', space, [].append, file_name='c')\nprint(time.process_time() - start)"
     )
     assert float(_run(script, tmp_path)) < 0.8
     assert [] == list(tmp_path.iterdir())

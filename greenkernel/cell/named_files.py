@@ -1,0 +1,120 @@
+"""Data files that a cell names in its texts: ``"data.csv"``, ``"images/"``, ``f"part-{n}.npy"``, ``"*.json"``."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+
+from greenkernel.units import format_bytes
+
+# Of a folder that is named as a whole.
+_FOLDER_MAX_BYTES = 256 * 2**20
+_FOLDER_MOST = 5000
+_LONGEST = 300
+_SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
+
+
+def texts_in(tree: ast.AST) -> Iterator[str]:
+    """Texts of a piece of Python; of an f-string its pattern, with ``*`` for what is filled in."""
+    inside: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            inside |= {id(part) for part in node.values}
+            parts = [part.value if isinstance(part, ast.Constant) else "*" for part in node.values]
+            yield "".join(str(part) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.value
+
+
+def texts_of(values: Iterable[object]) -> Iterator[str]:
+    """Texts and paths among captured values, those in small containers included."""
+    for value in values:
+        if isinstance(value, str | PurePath):
+            yield str(value)
+        elif isinstance(value, Mapping):
+            yield from (str(v) for v in list(value.values())[:1000] if isinstance(v, str | PurePath))
+        elif isinstance(value, list | tuple | set):
+            yield from (str(v) for v in list(value)[:1000] if isinstance(v, str | PurePath))
+
+
+def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[dict[str, Path], list[str]]:
+    """Files below the notebook's folder that texts name.
+
+    Args:
+        texts: Any texts; most of them name nothing.
+        folder: The notebook's folder.
+        limit_bytes: The most that travels without being asked for.
+
+    Returns:
+        Relative path -> file, and sentences on what is named but does not travel.
+    """
+    root = folder.resolve()
+    found: dict[str, Path] = {}
+    notes: list[str] = []
+    for text in dict.fromkeys(texts):
+        if not _may_name_a_file(text):
+            continue
+        for path in _matches(text, root, notes):
+            found.setdefault(path.relative_to(root).as_posix(), path)
+    total = 0
+    kept: dict[str, Path] = {}
+    for name, path in sorted(found.items(), key=lambda item: item[1].stat().st_size):
+        total += path.stat().st_size
+        if total > limit_bytes:
+            size = format_bytes(path.stat().st_size)
+            notes.append(f"{name} ({size}) does not travel, it is too big; --files {name} sends it all the same")
+        else:
+            kept[name] = path
+    return kept, notes
+
+
+def _may_name_a_file(text: str) -> bool:
+    letters = sum(letter.isalnum() for letter in text)
+    return letters >= 2 and len(text) <= _LONGEST and not set(text) & set("\n\0<>|")
+
+
+def _matches(text: str, root: Path, notes: list[str]) -> list[Path]:
+    try:
+        if any(letter in text for letter in "*?["):
+            pattern = text.rstrip("/")
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                return []
+            hits = [path for path in sorted(root.glob(pattern)) if path.is_file()]
+            return [path for path in hits if _travels(path, root)]
+        return _one(text, root, notes)
+    except (OSError, ValueError, NotImplementedError):  # no path at all
+        return []
+
+
+def _one(text: str, root: Path, notes: list[str]) -> list[Path]:
+    path = Path(os.path.abspath(root / text))  # noqa: PTH100  # links stay as they are named
+    if path == root or not path.exists():
+        return []
+    if not path.is_relative_to(root):
+        if path.is_file() and not Path(text).is_absolute():
+            notes.append(f"{text} does not travel: it lies outside of {root}")
+        return []
+    if Path(text).is_absolute():
+        return []  # it would not be found under this name elsewhere
+    if path.is_file():
+        return [path] if _travels(path, root) else []
+    inside = []
+    total = 0
+    for place, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        for name in sorted(files):
+            file = Path(place) / name
+            total += file.stat().st_size
+            inside.append(file)
+            if len(inside) > _FOLDER_MOST or total > _FOLDER_MAX_BYTES:
+                most = f"{_FOLDER_MOST} files or {format_bytes(_FOLDER_MAX_BYTES)}"
+                notes.append(f"the folder {text} does not travel, it has more than {most}; name its files with --files")
+                return []
+    return [file for file in inside if _travels(file, root)]
+
+
+def _travels(path: Path, root: Path) -> bool:
+    inside = path.resolve().is_relative_to(root)
+    return inside and path.is_file() and not _SKIPPED & set(path.relative_to(root).parts)

@@ -1,0 +1,78 @@
+"""The notebook's process-wide settings, as far as they concern a cell elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from greenkernel.osfacts import started_with
+from greenkernel.records import Item, Payload
+from greenkernel.runner.surroundings import Taken, pickled, put_back, take, unpickled
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.payloads import dump, load
+
+# They say where this process runs and who started it, which is different elsewhere.
+_OWN = ("JPY_", "GREENKERNEL_", "IPY", "PYDEVD_", "KERNEL_", "MPLBACKEND", "PYTHONHASHSEED", "VIRTUAL_ENV", "PATH", "_")
+# The kernel and the libraries of threads set these themselves.
+_KERNELS = ("TERM", "CLICOLOR", "FORCE_COLOR", "PAGER", "GIT_PAGER", "COLUMNS", "LINES", "KMP_")
+_THREADS = ("OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "VECLIB_", "BLIS_", "TZ")
+
+
+def taken_here(root: Path, secret: Collection[str]) -> Taken:
+    """The notebook's settings: of its environment only what has been set since the process began.
+
+    Args:
+        root: The notebook's folder.
+        secret: Names of variables that stay here.
+    """
+    found = take(root)
+    found["environment"] = {n: v for n, v in _set_here().items() if n not in secret}
+    inside = found.get("folder", {}).get("folder", "").startswith(".")
+    found["folder"] = found["folder"] if inside else {}  # a folder elsewhere is not there on a site
+    found["path"] = {entry: place for entry, place in found.get("path", {}).items() if entry.startswith("./")}
+    return found
+
+
+def store_settings(taken: Taken, blobs: Blobs) -> Payload:
+    """Settings as a payload."""
+    return dump({"surroundings": pickled(taken)}, blobs, {}).payload
+
+
+def variables(taken: Taken) -> list[Item]:
+    """Lines of the manifest for environment variables that travel because the notebook has set them."""
+    return [
+        Item(name=name, kind="environment variable", bytes=len(value or ""), why="set in the notebook")
+        for name, value in taken["environment"].items()
+    ]
+
+
+def variables_set_here() -> list[str]:
+    """Names of variables that the notebook has set, or changed, since its process began."""
+    return list(_set_here())
+
+
+def settings_back(changed: Payload, sent: Payload | None, blobs: Blobs, root: Path) -> list[str]:
+    """Set here what a cell has set there, unless it was changed here meanwhile.
+
+    Returns:
+        Sentences on what stays as it is.
+    """
+    theirs = _loaded(sent, blobs) if sent is not None else {}
+    return put_back(_loaded(changed, blobs), theirs, taken_here(root, ()), root)
+
+
+def _loaded(payload: Payload, blobs: Blobs) -> Taken:
+    return unpickled(load(payload, blobs, {})["surroundings"])
+
+
+def _set_here() -> dict[str, str | None]:
+    before = started_with()
+    changed: dict[str, str | None] = {n: v for n, v in os.environ.items() if before.get(n) != v and not _is_own(n)}
+    threads = {n: v for n, v in os.environ.items() if n.startswith(_THREADS)}
+    return {**changed, **threads, **{n: None for n in before if n not in os.environ and not _is_own(n)}}
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith((*_OWN, *_KERNELS)) or (sys.platform == "darwin" and name.startswith("__CF"))

@@ -1,0 +1,130 @@
+"""Files of a cell's working folder: written there before it, and what it has left otherwise, as a list of changes."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from greenkernel.errors import IntegrityError
+from greenkernel.records import FileChange, SourceFile
+from greenkernel.store.blobs import Blobs
+
+FILES_MAX_BYTES = 2 * 2**30
+FILES_MOST = 10_000
+# What belongs to the interpreter or the notebook and not to the cell.
+_PASSED_OVER = frozenset({"__pycache__", ".ipynb_checkpoints"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    modified_ns: int
+    bytes: int
+    folder: bool
+
+
+class FilesBefore:
+    """The files of a folder as the cell finds them.
+
+    Args:
+        folder: The cell's working folder.
+        sent: Those that travelled; anything else in it is not the notebook's.
+    """
+
+    def __init__(self, folder: Path, sent: tuple[SourceFile, ...]) -> None:
+        self._folder = folder
+        self._sent: Mapping[str, str] = {file.path: file.blob for file in sent}
+        self._before = dict(_stamps(folder))
+
+    def changes(self, blobs: Blobs) -> tuple[tuple[FileChange, ...], dict[str, str]]:
+        """What the cell has left otherwise than it found it; new contents are stored.
+
+        Returns:
+            The changes, folders before what is in them; and what cannot come back, with the reasons.
+        """
+        found: list[FileChange] = []
+        left_out: dict[str, str] = {}
+        total = 0
+        now = dict(_stamps(self._folder))
+        for path, stamp in now.items():
+            if self._before.get(path) == stamp or (stamp.folder and path in self._before):
+                continue
+            total += stamp.bytes
+            if total > FILES_MAX_BYTES or len(found) >= FILES_MOST:
+                most = f"at most {FILES_MAX_BYTES // 2**20} MiB in {FILES_MOST} files come back"
+                left_out.setdefault(f"the file {path}", most) if len(left_out) < 20 else None
+            elif stamp.folder:
+                found.append(FileChange(path=path, kind="folder"))
+            else:
+                found += self._file(path, blobs, left_out)
+        gone = [path for path in self._sent if path not in now]
+        found += [FileChange(path=path, kind="deleted", base=self._sent[path]) for path in gone]
+        return tuple(found), left_out
+
+    def _file(self, path: str, blobs: Blobs, left_out: dict[str, str]) -> list[FileChange]:
+        base = self._sent.get(path)
+        try:
+            with mapped(self._folder / path) as data:
+                blob = blobs.put(data)
+                size = len(data)
+        except OSError as e:  # it is gone by now, or may not be read
+            left_out[f"the file {path}"] = str(e)
+            return []
+        return [] if blob == base else [FileChange(path=path, kind="file", blob=blob, base=base, bytes=size)]
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """A file's bytes without a copy in memory."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:  # an empty file cannot be mapped
+            yield memoryview(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            yield view
+
+
+def below(folder: Path, path: str) -> Path:
+    """A travelling file's place below a folder.
+
+    Raises:
+        IntegrityError: It would leave the folder.
+    """
+    parts = PurePosixPath(path)
+    hostile = parts.is_absolute() or ".." in parts.parts or not parts.parts or "\\" in path or "\0" in path
+    if not hostile and ":" not in parts.parts[0]:
+        target = folder.joinpath(*parts.parts)
+        with contextlib.suppress(OSError):  # a loop of links, or a name that is too long
+            if target.parent.resolve().is_relative_to(folder.resolve()) and not target.is_symlink():
+                return target
+    raise IntegrityError(f"the file {path[:80]!r} would leave the run's folder")
+
+
+def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
+    """Write one travelling file below ``folder`` and say where it is.
+
+    Raises:
+        IntegrityError: Its path would leave the folder, or its bytes are not what was sent.
+    """
+    target = below(folder, file.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(blobs.get(file.blob))
+    return target
+
+
+def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
+    """Files and folders below a folder, by relative path; links and devices are passed over."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
+        for name in (*folders, *sorted(files)):
+            path = Path(place) / name
+            with contextlib.suppress(OSError):  # it is gone by now
+                facts = path.lstat()
+                is_folder = stat.S_ISDIR(facts.st_mode)
+                if is_folder or stat.S_ISREG(facts.st_mode):
+                    size = 0 if is_folder else facts.st_size
+                    yield path.relative_to(folder).as_posix(), _Stamp(facts.st_mtime_ns, size, is_folder)

@@ -1,0 +1,132 @@
+"""Where our own words and the cell's output go: a terminal, a shell in one, a notebook."""
+
+from __future__ import annotations
+
+import html
+import sys
+from typing import Any, Protocol
+
+from greenkernel.store.runs import LogEvent
+
+
+class Voice(Protocol):
+    """Where our own words and the cell's output go."""
+
+    def say(self, text: str) -> None:
+        """A paragraph that stays."""
+        ...
+
+    def status(self, text: str) -> None:
+        """One line that replaces the one before."""
+        ...
+
+    def show(self, event: LogEvent) -> None:
+        """Something that the cell printed or showed."""
+        ...
+
+
+class Terminal:
+    """Our words on stderr; the cell's stdout and stderr are its own."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        """A paragraph on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def status(self, text: str) -> None:
+        """A line on stderr, once per change."""
+        if text != self._last:
+            self._last = text
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, event: LogEvent) -> None:
+        """Text to its own stream; of a display its plain text."""
+        if event.kind in ("stdout", "stderr"):
+            stream = sys.stdout if event.kind == "stdout" else sys.stderr
+            stream.write(event.text)
+            stream.flush()
+        elif event.kind == "display" and event.data and "text/plain" in event.data:
+            print(event.data["text/plain"], flush=True)
+
+
+def show_value(shell: Any, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Show a value's bundle as the shell shows the value of a cell."""
+    hook: Any = shell.displayhook
+    now: Any = sys.displayhook
+    if now is not hook:  # %%capture, for one, puts its own there
+        from greenkernel.store.returned import Shown
+
+        now(Shown(data, metadata, ""))
+        return
+    hook.start_displayhook()
+    hook.write_output_prompt()
+    hook.write_format_data(data, metadata)
+    hook.finish_displayhook()
+
+
+class NotebookVoice:
+    """Our words as displays; the cell's output on its own streams."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._status: Any = None
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        """A display that stays."""
+        from IPython.display import display
+
+        display(_both(text), raw=True)
+
+    def status(self, text: str) -> None:
+        """One display that is updated in place."""
+        from IPython.display import display
+
+        if text == self._last:
+            return
+        self._last = text
+        if self._status is None:
+            self._status = display(_both(text), raw=True, display_id=True)
+        else:
+            self._status.update(_both(text), raw=True)
+
+    def show(self, event: LogEvent) -> None:
+        """What the cell printed or showed, as if it had run here."""
+        if event.kind in ("stdout", "stderr"):
+            stream = sys.stdout if event.kind == "stdout" else sys.stderr
+            stream.write(event.text)
+            stream.flush()
+            return
+        if event.kind == "result":
+            show_value(self._shell, event.data or {}, event.metadata or {})
+            return
+        publisher = self._shell.display_pub
+        if event.kind == "clear_output":
+            publisher.clear_output(wait=event.wait)
+            return
+        transient = {"display_id": event.display_id} if event.display_id else {}
+        publisher.publish(
+            event.data or {}, event.metadata or {}, transient=transient, update=event.kind == "update_display"
+        )
+
+
+class ShellVoice(Terminal):
+    """Our words on stderr; the cell's output as IPython in a terminal shows it."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__()
+        self._shell = shell
+
+    def show(self, event: LogEvent) -> None:
+        """What the cell printed or showed, as if it had run here."""
+        if event.kind == "result":
+            show_value(self._shell, event.data or {}, event.metadata or {})
+        else:
+            super().show(event)
+
+
+def _both(text: str) -> dict[str, str]:
+    style = "margin:0;font-size:12px;line-height:1.35;white-space:pre;overflow-x:auto"
+    return {"text/plain": text, "text/html": f'<pre style="{style}">{html.escape(text)}</pre>'}

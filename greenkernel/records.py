@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -377,6 +378,11 @@ class JobSpec:
     def name(self) -> str:
         """Deterministic name, so that creating twice is harmless; a valid DNS label."""
         return f"gk-{self.run}-{self.epoch}"
+
+    @property
+    def hash_seed(self) -> str:
+        """``PYTHONHASHSEED`` of the runner: the same in every epoch, so that a move changes no order of a set."""
+        return str(zlib.crc32(self.run.encode()))
 
 
 class JobPhase(StrEnum):

@@ -14,7 +14,7 @@ from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, st
 from greenkernel.cell.named_files import find_named, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.submitted import remember
-from greenkernel.cell.surroundings import store_settings, taken_here, variables, variables_set_here
+from greenkernel.cell.surroundings import store_settings, taken_here, thread_counts, variables, variables_set_here
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, Item, Payload, Request, SourceFile
@@ -43,7 +43,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     python = to_python(request.source, request.file_name)
     remember_lines(request.source, request.file_name)
     names = analyse(python, namespace)
-    env = _environment(request.env)
+    env = {**thread_counts(), **_environment(request.env)}
     secret = [name for name in variables_set_here() if name not in env and looks_secret(name, os.environ.get(name))]
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}

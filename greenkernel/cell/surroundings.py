@@ -15,9 +15,10 @@ from greenkernel.store.payloads import dump, load
 
 # They say where this process runs and who started it, which is different elsewhere.
 _OWN = ("JPY_", "GREENKERNEL_", "IPY", "PYDEVD_", "KERNEL_", "MPLBACKEND", "PYTHONHASHSEED", "VIRTUAL_ENV", "PATH", "_")
+_ZONE = "TZ"
+_THREADS = ("OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "VECLIB_", "BLIS_")
 # The kernel and the libraries of threads set these themselves.
-_KERNELS = ("TERM", "CLICOLOR", "FORCE_COLOR", "PAGER", "GIT_PAGER", "COLUMNS", "LINES", "KMP_")
-_THREADS = ("OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "VECLIB_", "BLIS_", "TZ")
+_KERNELS = ("TERM", "CLICOLOR", "FORCE_COLOR", "PAGER", "GIT_PAGER", "COLUMNS", "LINES", "KMP_", *_THREADS)
 
 
 def taken_here(root: Path, secret: Collection[str]) -> Taken:
@@ -48,6 +49,11 @@ def variables(taken: Taken) -> list[Item]:
     ]
 
 
+def thread_counts() -> dict[str, str]:
+    """Variables that say how many threads libraries start; they must be there before those are loaded."""
+    return {name: value for name, value in os.environ.items() if name.startswith(_THREADS)}
+
+
 def variables_set_here() -> list[str]:
     """Names of variables that the notebook has set, or changed, since its process began."""
     return list(_set_here())
@@ -70,8 +76,9 @@ def _loaded(payload: Payload, blobs: Blobs) -> Taken:
 def _set_here() -> dict[str, str | None]:
     before = started_with()
     changed: dict[str, str | None] = {n: v for n, v in os.environ.items() if before.get(n) != v and not _is_own(n)}
-    threads = {n: v for n, v in os.environ.items() if n.startswith(_THREADS)}
-    return {**changed, **threads, **{n: None for n in before if n not in os.environ and not _is_own(n)}}
+    if _ZONE in os.environ:
+        changed[_ZONE] = os.environ[_ZONE]
+    return {**changed, **{n: None for n in before if n not in os.environ and not _is_own(n)}}
 
 
 def _is_own(name: str) -> bool:

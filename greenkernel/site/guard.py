@@ -111,7 +111,8 @@ class Guard:
 
     def _start(self) -> int:
         spec = self._spec
-        environment = {**os.environ, **spec["secrets"], "GREENKERNEL_JOB": json.dumps(spec["job"])}
+        told = {"GREENKERNEL_JOB": json.dumps(spec["job"]), "PYTHONHASHSEED": spec["hash_seed"]}
+        environment = {**os.environ, **spec["secrets"], **told}
         command = [sys.executable, "-P", "-m", "greenkernel.runner"]
         return start_child(
             command,

@@ -191,6 +191,7 @@ class EmbeddedSite:
             },
             "owner": job.owner,
             "secrets": dict(job.secrets),
+            "hash_seed": job.hash_seed,
             "speed": self._speed,
             "cpus": least_used(self._site_cores(), cores_in_use(self._folder), job.cores),
         }

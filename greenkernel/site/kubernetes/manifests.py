@@ -172,4 +172,5 @@ def _environment(job: JobSpec, settings: PodSettings) -> dict[str, str]:
         "USER": PRODUCT,
         "LOGNAME": PRODUCT,
         "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": job.hash_seed,
     }

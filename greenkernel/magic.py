@@ -25,6 +25,20 @@ def load_ipython_extension(shell: Any) -> None:
         ("greenreport", "line"),
     ):
         shell.register_magic_function(no_var_expand(_documented(getattr(magics, name), name)), kind, name)
+    shell.ast_transformers[:] = [one for one in shell.ast_transformers if not isinstance(one, Gate)]
+    shell.ast_transformers.append(Gate(magics))
+
+
+class Gate:
+    """Each cell passes it on its way to being run, as one of the shell's AST transformers."""
+
+    def __init__(self, magics: Magics) -> None:
+        self._magics = magics
+
+    def visit(self, tree: Any) -> Any:
+        """Let a cell pass at once, or when the runs that it needs have ended."""
+        desk = self._magics.desk
+        return tree if desk is None or not desk.pending else desk.before_cell(tree)
 
 
 class Magics:
@@ -33,32 +47,79 @@ class Magics:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._homes: dict[str | None, Any] = {}
+        # Made with the first run that is left pending.
+        self.desk: Any = None
 
     def greentrain(self, line: str, cell: str) -> None:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
-        from greenkernel.commands import words, write_receipt
-        from greenkernel.follow import follow
-        from greenkernel.records import RunState
-        from greenkernel.session import train
+        from greenkernel.commands import words
 
         given = _train_parser().parse_args(words(line))
         home = self._home(given.sites)
-        voice = self._voice()
-        options = {o.dest: getattr(given, o.dest) for o in OPTIONS if o.dest not in ("auto", "wait")}
-        number = len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
-        file_name = f"<greentrain cell {number}>"
-        namespace = self._shell.user_ns
+        leaves = not given.wait and not given.dry_run and self._can_click()
+        asks = leaves and not given.auto
         try:
-            run = train(cell, namespace=namespace, home=home, file_name=file_name, folder=Path.cwd(), **options)
+            run = self._train(cell, given, home, auto=not asks)
         except NothingToRunError as e:
-            voice.say(e.what)  # as plain: it is no error
+            self._voice().say(e.what)  # as plain: it is no error
             return
         except UserError as e:
             if isinstance(e.__cause__, SyntaxError):
                 raise e.__cause__.with_traceback(None) from None  # as plain: with its line and its caret
             raise
+        if leaves:
+            self._leave(run, home, can_choose=asks, receipt=given.json)
+        else:
+            self._follow(run, home, receipt=given.json)
+
+    def _train(self, cell: str, given: argparse.Namespace, home: Any, *, auto: bool) -> Any:
+        from greenkernel.session import train
+
+        options = {o.dest: getattr(given, o.dest) for o in OPTIONS if o.dest not in ("auto", "wait")}
+        return train(
+            cell,
+            namespace=self._shell.user_ns,
+            home=home,
+            auto=auto,
+            file_name=f"<greentrain cell {self._cell_number()}>",
+            folder=Path.cwd(),
+            **options,
+        )
+
+    def _leave(self, run: Any, home: Any, *, can_choose: bool, receipt: str | None = None) -> None:
+        """Leave the run pending, with a panel under this cell."""
+        import asyncio
+
+        from greenkernel.commands import write_receipt
+        from greenkernel.notebook.desk import Desk
+        from greenkernel.notebook.frontend import CellOutput
+        from greenkernel.notebook.live import Live
+
+        if self.desk is None:
+            self.desk = Desk(self._shell, self._voice)
+        desk, loop, output = self.desk, asyncio.get_running_loop(), CellOutput(self._shell)
+
+        def ended() -> None:
+            try:
+                write_receipt(run, receipt)
+            except UserError as e:
+                output.say(str(e))
+            loop.call_soon_threadsafe(desk.when_idle)
+
+        if all(pending.run.id != run.id for pending in desk.pending):
+            desk.add(run, output, self._cell_number())
+        Live(run, home, output, ended, can_choose=can_choose).show()
+
+    def _follow(self, run: Any, home: Any, *, receipt: str | None) -> None:
+        """Stay until the run has ended, and take back what it has left."""
+        __tracebackhide__ = True
+        from greenkernel.commands import write_receipt
+        from greenkernel.follow import follow
+        from greenkernel.records import RunState
+
+        voice = self._voice()
         voice.status(_WAITS)
         try:
             follow(run, voice, zone=home.settings.timezone)
@@ -68,7 +129,7 @@ class Magics:
                 f"stop it with %greenruns cancel {run.id}"
             )
             raise
-        write_receipt(run, given.json)
+        write_receipt(run, receipt)
         if run.submission.request.dry_run:
             return
         if run.state is RunState.CANCELLED:
@@ -87,7 +148,15 @@ class Magics:
         """List, show and steer runs."""
         from greenkernel.commands import runs_command, runs_parser, words
 
-        runs_command(runs_parser("%greenruns").parse_args(words(line)), self._desk())
+        given = runs_parser("%greenruns").parse_args(words(line))
+        if given.what == "attach" and self._can_click():
+            from greenkernel.session import attach
+
+            run = attach(given.run, namespace=self._shell.user_ns, home=self._home(None))
+            if not run.state.ended:
+                self._leave(run, self._home(None), can_choose=True)
+                return
+        runs_command(given, self._desk())
 
     def greenreport(self, line: str) -> None:
         """Show the receipt of a run, of the last one by default."""
@@ -109,6 +178,14 @@ class Magics:
             # It has been shown already, where it was among the cell's output.
             self._shell.displayhook.update_user_ns(value)
             self._shell.displayhook.fill_exec_result(value)
+
+    def _can_click(self) -> bool:
+        from greenkernel.notebook.frontend import can_click
+
+        return can_click(self._shell)
+
+    def _cell_number(self) -> int:
+        return len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from greenkernel.cell.bind import Loaded, bind, load_result, rebuild_error
+from greenkernel.cell.bind import Loaded, Meanwhile, bind, load_result, rebuild_error
 from greenkernel.cell.capture import capture
 from greenkernel.cell.files_back import put_files
 from greenkernel.cell.surroundings import settings_back
@@ -22,7 +23,7 @@ from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.options import Wanted, due_at, resolve
-from greenkernel.records import Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
+from greenkernel.records import EpochOpen, Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
 from greenkernel.run.follow import Follower
 from greenkernel.run.journal import Entry
 from greenkernel.store.returned import Shown
@@ -119,6 +120,20 @@ class Run:
         return now.plan if now else None
 
     @property
+    def chosen(self) -> str | None:
+        """The site that somebody has chosen; None where nobody has, or the recommended one was taken."""
+        wish = self._store.wishes().get("choose")
+        return wish.site if wish is not None else None
+
+    @property
+    def epochs(self) -> tuple[EpochOpen, ...]:
+        """Every stay so far, in order."""
+        found: list[EpochOpen] = []
+        while (opened := self._store.epoch(len(found) + 1)) is not None:
+            found.append(opened)
+        return tuple(found)
+
+    @property
     def progress(self) -> Progress | None:
         """What the runner last said of itself."""
         last = self._store.last_epoch()
@@ -186,6 +201,25 @@ class Run:
             time.sleep(pause_s)
         return self
 
+    def wait_a_while(self, seconds: float) -> None:
+        """Wait until the run has ended, or so many seconds have passed; sees to it that the controller lives."""
+        with contextlib.suppress(TimeoutError):
+            self.wait(seconds)
+
+    @property
+    def has_result(self) -> bool:
+        """True once the cell has been run to its end, or to an error of its own."""
+        return self._store.result() is not None
+
+    def error(self) -> BaseException | None:
+        """The exception with which the run has ended: the cell's own, or what kept it from running; None without."""
+        self.wait()
+        result = self._store.result()
+        if result is not None and result.error is not None:
+            return rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request.source)
+        end = self._store.ended()
+        return UserError(end.error) if result is None and end is not None and end.error else None
+
     def result(self, timeout: float | None = None) -> Any:
         """The function's return value, or the value of the cell's last expression (None where there is none).
 
@@ -212,8 +246,14 @@ class Run:
         result = self._store.result()
         return dict(result.not_returned) if result is not None else {}
 
-    def bind(self, namespace: dict[str, Any]) -> list[str]:
+    def bind(self, namespace: dict[str, Any], meanwhile: Meanwhile | None = None) -> list[str]:
         """Put what the cell bound and changed into a namespace, also where the cell ended with an error.
+
+        Files and process-wide settings that it has changed come back too.
+
+        Args:
+            namespace: The notebook's names.
+            meanwhile: What has been bound or changed there since, and stays so.
 
         Returns:
             What could not be put there as it was, in sentences.
@@ -221,7 +261,7 @@ class Run:
         loaded = self.loaded(allow_error=True)
         result = self._store.result()
         assert result is not None
-        messages = bind(loaded, result, namespace)
+        messages = bind(loaded, result, namespace, meanwhile)
         messages += self.bring_files()
         if result.surroundings is not None:
             submission = self.submission

@@ -78,7 +78,7 @@ class NotebookVoice:
         """A display that stays."""
         from IPython.display import display
 
-        display(_both(text), raw=True)
+        display(bundle(text), raw=True)
 
     def status(self, text: str) -> None:
         """One display that is updated in place."""
@@ -88,9 +88,9 @@ class NotebookVoice:
             return
         self._last = text
         if self._status is None:
-            self._status = display(_both(text), raw=True, display_id=True)
+            self._status = display(bundle(text), raw=True, display_id=True)
         else:
-            self._status.update(_both(text), raw=True)
+            self._status.update(bundle(text), raw=True)
 
     def show(self, event: LogEvent) -> None:
         """What the cell printed or showed, as if it had run here."""
@@ -127,6 +127,7 @@ class ShellVoice(Terminal):
             super().show(event)
 
 
-def _both(text: str) -> dict[str, str]:
+def bundle(text: str) -> dict[str, str]:
+    """A sentence of ours as a display."""
     style = "margin:0;font-size:12px;line-height:1.35;white-space:pre;overflow-x:auto"
     return {"text/plain": text, "text/html": f'<pre style="{style}">{html.escape(text)}</pre>'}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,17 @@ from greenkernel.store.updates import Update, apply
 __all__ = ["Loaded", "RemoteCellError", "bind", "load_result", "rebuild_error"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meanwhile:
+    """What has happened in the notebook since a cell was sent: names that were bound anew, objects that were changed.
+
+    Both keep what they have here.
+    """
+
+    bound: Collection[str] = ()
+    changed: Collection[str] = ()
+
+
 class Loaded:
     """A result. Looking at it changes nothing in the notebook; `bind` does.
 
@@ -33,6 +45,7 @@ class Loaded:
         self._blobs = blobs
         self._names: dict[str, Any] | None = None
         self._value: Any = None
+        self._updated: tuple[str, ...] = ()
 
     @property
     def has_value(self) -> bool:
@@ -50,21 +63,27 @@ class Loaded:
         return self._names or {}
 
     @property
+    def updated(self) -> tuple[str, ...]:
+        """Names whose objects the cell has changed in place, as far as they were looked at."""
+        return self._updated
+
+    @property
     def value(self) -> Any:
         """The value of the last expression, None where there is none."""
         return self._value if self.names is not None else None
 
-    def put_into(self, namespace: dict[str, Any]) -> list[str]:
+    def put_into(self, namespace: dict[str, Any], meanwhile: Meanwhile) -> list[str]:
         """Put everything where it belongs; see `bind`."""
         messages: list[str] = []
-        origin = _Origin(self._blobs, namespace, namespace, track=True)
+        origin = _Origin(self._blobs, namespace, namespace, track=True, changed_here=meanwhile.changed)
         bound, changed = self._take(namespace, origin, messages)
         for name, value in changed.items():
-            if not origin.has(name, value):
+            if not origin.has(name, value) and name not in meanwhile.bound and name not in meanwhile.changed:
                 namespace[name] = value
-        namespace.update(bound)
+        namespace.update({name: value for name, value in bound.items() if name not in meanwhile.bound})
         for name in self._result.deleted:
-            namespace.pop(name, None)
+            if name not in meanwhile.bound:
+                namespace.pop(name, None)
         if origin.payload is not None:
             forget(origin.payload)
         messages += [f"{name} did not come back: {why}" for name, why in self._result.not_returned.items()]
@@ -97,6 +116,7 @@ class Loaded:
             elif (module := _imported(value, messages)) is not None:
                 bound[name] = module
         self._names = {**changed, **bound}
+        self._updated = tuple(changed)
         self._value = found.get(returned.VALUE)
         return bound, changed
 
@@ -112,7 +132,7 @@ def load_result(result: Result, blobs: Blobs, namespace: dict[str, Any]) -> Load
     return Loaded(result, blobs)
 
 
-def bind(loaded: Loaded, result: Result, namespace: dict[str, Any]) -> list[str]:
+def bind(loaded: Loaded, result: Result, namespace: dict[str, Any], meanwhile: Meanwhile | None = None) -> list[str]:
     """Bind in the notebook what the cell bound there.
 
     Objects that the cell changed in place take in the changes, so that every name and container that holds one sees
@@ -122,6 +142,7 @@ def bind(loaded: Loaded, result: Result, namespace: dict[str, Any]) -> list[str]
         loaded: As `load_result` gave it.
         result: The result itself.
         namespace: The notebook's names.
+        meanwhile: What stays as it is here.
 
     Returns:
         Sentences on what is not as after a plain run: names that did not come back, objects that are new ones.
@@ -130,14 +151,23 @@ def bind(loaded: Loaded, result: Result, namespace: dict[str, Any]) -> list[str]
         IntegrityError: Bytes are not what was sent; nothing was bound.
         UserError: An object cannot be rebuilt here; nothing was bound.
     """
-    return loaded.put_into(namespace)
+    return loaded.put_into(namespace, meanwhile or Meanwhile())
 
 
 class _Origin:
     """The objects that were sent, by name: those of the notebook where they are still there, else as they were sent."""
 
-    def __init__(self, blobs: Blobs, space: dict[str, Any], notebook: Mapping[str, object], *, track: bool) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        space: dict[str, Any],
+        notebook: Mapping[str, object],
+        *,
+        track: bool,
+        changed_here: Collection[str] = (),
+    ) -> None:
         self.track = track
+        self.changed_here = changed_here
         self.payload: Payload | None = None
         self._blobs = blobs
         self._space = space
@@ -161,8 +191,14 @@ class _Origin:
         Raises:
             KeyError: Nothing was.
         """
-        if name in self._here:
-            return self._here[name]
+        return self._here[name] if name in self._here else self.sent(name)
+
+    def sent(self, name: str) -> object:
+        """The object as it was sent, apart from the notebook's own.
+
+        Raises:
+            KeyError: Nothing was sent under this name.
+        """
         if self._sent is None and self.payload is not None:
             self._sent = load(self.payload, self._blobs, self._space, track=self.track)
         return (self._sent or {})[name]
@@ -185,6 +221,9 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
         messages.append(f"{name} is a new object now: a {type(value).__name__} cannot take in the changes of another")
         return value
     target = origin(name)
+    if name in origin.changed_here:
+        messages.append(f"{name} was changed here too and stays so; the run's is in its names")
+        target = origin.sent(name)
     if value.kind == "class" and not origin.track:
         return target  # it may be the notebook's own class
     if apply(value, target):

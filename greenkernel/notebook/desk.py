@@ -1,0 +1,173 @@
+"""Between a notebook and its pending runs: cells wait where they must, and runs that have ended are taken back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from greenkernel.cell.bind import Meanwhile
+from greenkernel.errors import GreenKernelError
+from greenkernel.notebook.frontend import CellOutput
+from greenkernel.notebook.pending import Notebook, Pending
+from greenkernel.notebook.touch import Touch, touched
+from greenkernel.records import RunState
+from greenkernel.session import Run
+from greenkernel.voices import Voice
+
+_LOOK_S = 0.1
+
+
+class Desk:
+    """The pending runs of one shell.
+
+    Everything here runs on the shell's main thread, between cells or before one; only `wake` may be called from others.
+
+    Args:
+        shell: The shell.
+        voice: Makes the place for a sentence under the cell that runs now.
+    """
+
+    def __init__(self, shell: Any, voice: Callable[[], Voice]) -> None:
+        self._shell = shell
+        self._voice = voice
+        self._notebook = Notebook(shell.user_ns)
+        self._outputs: dict[str, CellOutput] = {}
+        self._in_a_cell = False
+        shell.events.register("pre_run_cell", self._begins)
+        shell.events.register("post_run_cell", self._ends)
+
+    @property
+    def pending(self) -> tuple[Pending, ...]:
+        """In the order of submission."""
+        return self._notebook.pending
+
+    def add(self, run: Run, output: CellOutput, cell: int) -> None:
+        """A run was sent by the cell that runs now."""
+        self._in_a_cell = True
+        submission = run.submission
+        touch = touched(ast.parse(submission.capture.transformed), self._shell.user_ns)
+        reads = frozenset(submission.capture.reads)
+        sent = Touch(
+            reads=reads,
+            binds=frozenset(name for name in submission.capture.binds if name.isidentifier()),
+            changes=touch.changes,
+            files=touch.files,
+            settings=touch.settings,
+        )
+        self._notebook.add(run, sent, reads, cell)
+        self._outputs[run.id] = output
+
+    def before_cell(self, tree: ast.Module) -> ast.Module:
+        """Called with each cell before it runs; waits for what it needs.
+
+        Raises:
+            InputRejected: The cell must not run: the wait was interrupted, or what it needs has failed.
+        """
+        try:
+            self.take_ended()
+            touch = touched(tree, self._shell.user_ns)
+            while reasons := self._notebook.reasons(touch):
+                self._wait(*reasons[0])
+            self._notebook.read_by(self._shell.execution_count, touch)
+        except KeyboardInterrupt:
+            raise _rejected("interrupted while it waited; the run goes on, and this cell did not run") from None
+        except GreenKernelError as e:
+            raise _rejected(f"this cell did not run: {e}") from None
+        return tree
+
+    def take_ended(self) -> None:
+        """Bind what runs that have ended have left; nothing while a cell runs."""
+        for pending in self._notebook.pending:
+            if pending.run.state.ended:
+                self._take(pending)
+
+    def when_idle(self) -> None:
+        """Called by the kernel's own loop when a run has ended."""
+        if not self._in_a_cell:
+            self.take_ended()
+
+    def _wait(self, pending: Pending, why: str) -> None:
+        run = pending.run
+        voice = self._voice()
+        told = ""
+        while not run.state.ended:
+            state = run.state
+            if state is RunState.CHOOSING:
+                run.choose()
+                told = "; no site was chosen, so the recommended one is taken"
+            detail = f": {run.detail}" if run.detail else ""
+            voice.status(f"waits for run {run.id} of cell {pending.cell}, because {why}{told} ({state}{detail})")
+            run.wait_a_while(_LOOK_S)
+        self._take(pending)
+        voice.status(f"waited for run {run.id} of cell {pending.cell}, because {why}{told} ({run.state})")
+        if run.state is not RunState.DONE:
+            raise GreenKernelError(f"run {run.id} of cell {pending.cell}, which it needs, was {run.state}")
+
+    def _take(self, pending: Pending) -> None:
+        """Bind, say what is not as after a plain run, and show a traceback under the cell that sent it."""
+        run = pending.run
+        output = self._outputs.pop(run.id, None)
+        say = output.say if output is not None else self._voice().say
+        bound: dict[str, Any] = {}
+        try:
+            if run.has_result:
+                bound = self._bind(pending, say)
+        except GreenKernelError as e:
+            say(f"what run {run.id} has left cannot be taken: {e}")
+        finally:
+            self._notebook.done(pending, bound)
+        if run.state is RunState.FAILED:
+            self._show_error(run, output)
+
+    def _bind(self, pending: Pending, say: Callable[[str], None]) -> dict[str, Any]:
+        run, space = pending.run, self._shell.user_ns
+        kept, messages = self._notebook.bindable(pending)
+        changed = self._notebook.conflicts(pending)
+        messages += run.bind(space, Meanwhile(bound=kept, changed=changed))
+        for message in messages:
+            say(message)
+        loaded = run.loaded(allow_error=True)
+        for name in loaded.updated:
+            readers = [f"cell {number}" for number, reads in pending.readers.items() if name in reads]
+            if readers and name not in changed:
+                say(f"{name} was changed by run {run.id} although nothing foretold it; read before by {', '.join(readers)}")
+        value = loaded.value
+        if value is not None and run.state is RunState.DONE:
+            self._keep_value(pending.cell, value)
+        return {name: value for name, value in loaded.names.items() if name not in kept}
+
+    def _keep_value(self, cell: int, value: object) -> None:
+        space = self._shell.user_ns
+        space["_oh"][cell] = value
+        space[f"_{cell}"] = value
+        hook = self._shell.displayhook
+        if max(space["_oh"]) == cell and space.get("_") is hook._:
+            hook.___, hook.__, hook._ = hook.__, hook._, value
+            space.update({"_": hook._, "__": hook.__, "___": hook.___})
+
+    def _show_error(self, run: Run, output: CellOutput | None) -> None:
+        error = run.error()
+        if output is None or error is None:
+            return
+        lines = self._shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+        output.error(error, list(getattr(error, "_render_traceback_", lambda: lines)()))
+
+    def _begins(self, *_: object) -> None:
+        self._in_a_cell = True
+
+    def _ends(self, *_: object) -> None:
+        self._in_a_cell = False
+        try:
+            self.take_ended()
+        except GreenKernelError as e:
+            self._voice().say(str(e))
+
+
+def _rejected(text: str) -> BaseException:
+    """What an AST transformer may raise: the cell does not run, and "Run all" stops."""
+    from IPython.core.error import InputRejected
+
+    error: BaseException = InputRejected(text)
+    error._render_traceback_ = lambda: [f"GreenKernel: {text}"]  # type: ignore[attr-defined]  # IPython asks for it
+    return error

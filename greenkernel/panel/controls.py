@@ -1,0 +1,190 @@
+"""The parts of the panel that can be clicked: rows of sites, Run and Cancel, Relocate; and the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import altair
+import ipywidgets
+
+from greenkernel.panel.fragments import cores_text, figure_html
+from greenkernel.panel.rows import SiteRow
+from greenkernel.panel.words import escape
+
+STYLE: Final = """<style>
+.gk-panel{color:var(--jp-ui-font-color1,inherit);font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;
+ border:1px solid var(--jp-border-color2,rgba(128,128,128,.4));border-radius:4px;padding:8px 10px;max-width:900px}
+.gk-panel .widget-html,.gk-panel .jupyter-widgets{color:inherit}
+.gk-panel .widget-html-content{line-height:1.4;font-size:13px;color:inherit;white-space:normal;overflow-wrap:anywhere}
+.gk-panel pre{font-size:12px;line-height:1.35;color:inherit;background:transparent}
+.gk-panel code{color:inherit;background:transparent}
+.gk-panel table{color:inherit;font-size:12px}
+.gk-panel summary{cursor:pointer}
+.gk-panel progress{width:100%;height:10px;accent-color:var(--jp-brand-color1,#2a7)}
+.gk-grid{display:grid;grid-template-columns:1.35fr 1.2fr 1.2fr 1.2fr .6fr;column-gap:8px}
+.gk-grid small{opacity:.8;font-size:11px}
+.gk-wide{grid-column:1/-1;opacity:.9;font-size:12px}
+.gk-head{font-weight:600;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4))}
+.gk-panel .gk-site{text-align:left;padding:0 8px;height:auto;min-height:28px;color:var(--jp-ui-font-color1,inherit);
+ background:var(--jp-layout-color2,rgba(128,128,128,.15));border:1px solid transparent;overflow:hidden;
+ text-overflow:ellipsis}
+.gk-panel .gk-site.mod-active{font-weight:600;border-color:currentColor;box-shadow:none}
+.gk-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#2a7);outline-offset:1px}
+.gk-panel .gk-go{background:var(--jp-success-color0,#1b5e20);color:#fff}
+.gk-panel .vega-embed{width:100%}
+.gk-panel .vega-embed svg{color:inherit}
+</style>"""
+_HEAD: Final = (
+    '<div class="gk-grid gk-head" aria-hidden="true"><span>Done at</span><span>Energy</span><span>CO2e</span>'
+    "<span>Cost</span><span>In time</span></div>"
+)
+_NAME_PX: Final = "170px"
+
+
+class Chart(altair.JupyterChart):  # type: ignore[misc]  # altair has no types for it
+    """A chart whose data are replaced in place; it is built again only where its frame has changed.
+
+    A view that is made later (a page that is loaded again) reads ``spec``, which therefore always has the newest data;
+    telling the views that exist of it would build them again, so that is not sent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None, embed_options={"renderer": "svg", "actions": False})
+        self._quiet = False
+
+    def show(self, spec: dict[str, Any]) -> None:
+        """Show ``spec``, with as little as possible sent."""
+        old: dict[str, Any] | None = self.spec  # type: ignore[has-type]  # altair has no types for it
+        if old is None or _frame(old) != _frame(spec):
+            self.spec = spec
+            return
+        changed = [name for name, rows in spec["datasets"].items() if rows != old["datasets"][name]]
+        if not changed:
+            return
+        self._quiet = True
+        try:
+            self.spec = spec
+        finally:
+            self._quiet = False
+        updates = [{"namespace": "data", "name": n, "scope": [], "value": spec["datasets"][n]} for n in changed]
+        self._py_to_js_updates = updates
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        if key == "spec" and self._quiet:
+            return False
+        return bool(super()._should_send_property(key, value))
+
+
+def make_chart() -> Any:
+    """A chart that needs no network; None where this installation cannot draw one."""
+    try:
+        altair.JupyterChart.enable_offline()
+        return Chart()
+    except (ImportError, ValueError, OSError):
+        return None
+
+
+class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """The sites as rows with a toggle each, of which exactly one is on; ``picked`` is its site."""
+
+    def __init__(self, on_pick: Callable[[str], None]) -> None:
+        blank = ipywidgets.Box(layout=ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto"))
+        self._head = ipywidgets.HBox([blank, html_box(_HEAD, flex="1 1 auto")])
+        self._lines: dict[str, tuple[Any, Any]] = {}
+        self._on_pick = on_pick
+        self._setting = False
+        self.picked: str | None = None
+        super().__init__([])
+
+    def show(self, rows: Sequence[SiteRow], *, may_choose: bool) -> None:
+        """Show these rows; the recommended one is picked until somebody picks another."""
+        if [row.site for row in rows] != list(self._lines):
+            self._lines = {row.site: self._lines.get(row.site) or self._line(row.site) for row in rows}
+            lines = [ipywidgets.HBox(pair, layout=ipywidgets.Layout(margin="2px 0")) for pair in self._lines.values()]
+            self.children = [self._head, *lines] if rows else []
+        possible = [row.site for row in rows if row.can]
+        if self.picked not in possible:
+            ticked = [row.site for row in rows if row.ticked]
+            self.picked = ticked[0] if ticked else None
+        for row in rows:
+            button, figures = self._lines[row.site]
+            button.description = self._named(row)
+            button.tooltip = _spoken(row)
+            button.disabled = not (may_choose and row.can)
+            figures.value = _figures(row)
+        self._press()
+
+    def _line(self, site: str) -> tuple[Any, Any]:
+        layout = ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto")
+        button = ipywidgets.ToggleButton(value=False, layout=layout)
+        button.add_class("gk-site")
+        button.observe(lambda _change: self._clicked(site), "value")
+        return button, html_box("", flex="1 1 auto")
+
+    def _named(self, row: SiteRow) -> str:
+        mark = "◉" if row.site == self.picked else "○" if row.can else "✕"
+        return f"{mark} {row.site[:24]}{' ✓' if row.ticked else ''}"
+
+    def _clicked(self, site: str) -> None:
+        """A click picks; a click on what is picked leaves it so."""
+        if self._setting:
+            return
+        self.picked = site
+        self._press()
+        self._on_pick(site)
+
+    def _press(self) -> None:
+        self._setting = True
+        try:
+            for site, (button, _) in self._lines.items():
+                button.value = site == self.picked
+                text = button.description
+                if text[:1] in ("◉", "○"):
+                    button.description = ("◉" if site == self.picked else "○") + text[1:]
+        finally:
+            self._setting = False
+
+
+def html_box(value: str = "", *, flex: str = "0 0 auto", kind: str = "") -> Any:
+    """An HTML widget as wide as it may be."""
+    box = ipywidgets.HTML(value, layout=ipywidgets.Layout(flex=flex, margin="0 2px", width="auto", min_width="0"))
+    if kind:
+        box.add_class(kind)
+    return box
+
+
+def button(text: str, tooltip: str, kind: str, pressed: Callable[[], None]) -> Any:
+    """A button with a class to find it by."""
+    made = ipywidgets.Button(description=text, tooltip=tooltip, layout=ipywidgets.Layout(width="auto"))
+    made.add_class(kind)
+    made.on_click(lambda _button: pressed())
+    return made
+
+
+def visible(widget: Any, shown: bool) -> None:
+    """Show or hide a widget; says nothing to the front end where it is so already."""
+    widget.layout.display = None if shown else "none"
+
+
+def _figures(row: SiteRow) -> str:
+    figures = (row.finish, row.energy, row.emissions, row.cost, row.chance)
+    cells = "".join(f"<span>{figure_html(figure)}</span>" for figure in figures)
+    if not row.can:
+        return f'<div class="gk-grid"><span class="gk-wide">cannot: {escape(row.remark)}</span></div>'
+    said = f"<b>✓ recommended:</b> {escape(row.remark)}" if row.ticked else escape(row.remark)
+    more = f'<span class="gk-wide">{cores_text(row.cores)}{"; " + said if said else ""}</span>'
+    return f'<div class="gk-grid">{cells}{more}</div>'
+
+
+def _spoken(row: SiteRow) -> str:
+    """A row as a sentence, for a tooltip and for a reader of the screen."""
+    if not row.can:
+        return f"{row.site} cannot: {row.remark}"[:300]
+    chance = f", in time {row.chance}" if row.chance else ""
+    said = f"{row.site}, {cores_text(row.cores)}: done at {row.finish}, {row.energy}, {row.emissions} CO2e, {row.cost}"
+    return f"{said}{chance}{'; recommended' if row.ticked else ''}"[:300]
+
+
+def _frame(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key != "datasets"}

@@ -31,9 +31,9 @@ STYLE: Final = """<style>
  text-overflow:ellipsis}
 .gk-panel .gk-site.mod-active{font-weight:600;border-color:currentColor;box-shadow:none}
 .gk-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#2a7);outline-offset:1px}
-.gk-panel .gk-go{background:var(--jp-success-color0,#1b5e20);color:#fff}
-.gk-panel .vega-embed{width:100%}
-.gk-panel .vega-embed svg{color:inherit}
+.gk-panel .gk-go{background:#2e7d32;color:#fff}
+.gk-panel .vega-embed{width:100%;padding:0}
+.gk-panel .vega-embed svg{color:inherit;width:100%;height:auto;display:block}
 </style>"""
 _HEAD: Final = (
     '<div class="gk-grid gk-head" aria-hidden="true"><span>Done at</span><span>Energy</span><span>CO2e</span>'
@@ -89,7 +89,7 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     """The sites as rows with a toggle each, of which exactly one is on; ``picked`` is its site."""
 
     def __init__(self, on_pick: Callable[[str], None]) -> None:
-        blank = ipywidgets.Box(layout=ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto"))
+        blank = ipywidgets.Box(layout=ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto", margin="0 2px"))
         self._head = ipywidgets.HBox([blank, html_box(_HEAD, flex="1 1 auto")])
         self._lines: dict[str, tuple[Any, Any]] = {}
         self._on_pick = on_pick
@@ -173,7 +173,8 @@ def _figures(row: SiteRow) -> str:
     if not row.can:
         return f'<div class="gk-grid"><span class="gk-wide">cannot: {escape(row.remark)}</span></div>'
     said = f"<b>✓ recommended:</b> {escape(row.remark)}" if row.ticked else escape(row.remark)
-    more = f'<span class="gk-wide">{cores_text(row.cores)}{"; " + said if said else ""}</span>'
+    begins = "" if row.ticked else ", starting now"
+    more = f'<span class="gk-wide">{cores_text(row.cores)}{begins}{"; " + said if said else ""}</span>'
     return f'<div class="gk-grid">{cells}{more}</div>'
 
 

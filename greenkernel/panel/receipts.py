@@ -78,7 +78,7 @@ def _small_print(receipt: Receipt) -> str:
 
 
 def _profile_share(receipt: Receipt) -> str:
-    share = f", {receipt.profile.share:.1%} of the run's" if receipt.profile.share is not None else ""
+    share = "" if receipt.profile.share is None else f", {receipt.profile.share:.2%} of the run's"
     cost = f"{format_duration(receipt.profile.cpu_s)} of CPU time{share}"
     return f"{count_text(len(receipt.profile.slices), 'slice')}, {cost}"
 

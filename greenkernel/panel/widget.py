@@ -172,7 +172,10 @@ class Panel:
         self._run.description = f"Run on {picked}" if picked else "Run"
         others = [site for site in state.sites if site != state.here]
         if list(self._target.options) != others:
+            before = self._target.value
+            self._target.index = None  # else a view would keep an index that it no longer shows
             self._target.options = others
+            self._target.index = (others.index(before) if before in others else 0) if others else None
         idle = not self._acting
         self._run.disabled = not (idle and self._may_choose(state) and picked is not None)
         self._relocate.disabled = not idle

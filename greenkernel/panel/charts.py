@@ -12,20 +12,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from greenkernel.panel.chartframe import HEIGHT_PX, LANES_PX, frame
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.words import clock_text, simulated_text
 from greenkernel.records import SignalPoint
 
-WIDTH_PX: Final = 800
-HEIGHT_PX: Final = 220
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
-# Okabe and Ito's colours that keep 3:1 against white and against JupyterLab's dark background.
-_COLOURS: Final = ("#0a84c6", "#d55e00", "#00916a", "#b8609a", "#9a7d00", "#7a7a7a")
-_DASHES: Final = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [12, 2])
-_CLOCK: Final = "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) == 0 ? '%d %b' : '%H:%M')"
 _MOST_POINTS: Final = 1500
 _CHARS_ACROSS: Final = 85
-_LANES_PX: Final = {"plan": (2, 18), "was": (22, 38)}
 
 
 def chart_spec(state: PanelState, *, zone: tzinfo | None) -> dict[str, Any]:
@@ -35,14 +29,9 @@ def chart_spec(state: PanelState, *, zone: tzinfo | None) -> dict[str, Any]:
     return {
         "$schema": _SCHEMA,
         "title": _title(state, zone),
-        "width": WIDTH_PX,
-        "height": HEIGHT_PX,
-        "background": "transparent",
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "padding": {"left": 2, "right": 70, "top": 2, "bottom": 2},
+        "description": f"Carbon intensity of {', '.join(sites)} over time, with the plan, the stays, now and due",
+        **frame(sites),
         "datasets": datasets(state, window, zone),
-        "layer": _layers(sites),
-        "config": _config(),
     }
 
 
@@ -125,7 +114,7 @@ def _bars(state: PanelState, window: tuple[datetime, datetime], zone: tzinfo | N
         room = int(_CHARS_ACROSS * (until - begin).total_seconds() / across) - 1
         label = f"{'plan: ' if lane == 'plan' else 'was: '}{site}"
         label = label if len(label) <= room else site if len(site) <= room else ""
-        top, bottom = _LANES_PX[lane]
+        top, bottom = LANES_PX[lane]
         bars.append(
             {
                 "lane": lane,
@@ -162,93 +151,6 @@ def _title(state: PanelState, zone: tzinfo | None) -> dict[str, Any]:
         "text": "Carbon intensity, g CO2e per kWh" + (" (simulated grid)" if simulated else ""),
         "subtitle": "; ".join(word for word in said if word),
         "anchor": "start",
-    }
-
-
-def _layers(sites: Sequence[str]) -> list[dict[str, Any]]:
-    number = range(len(sites))
-    colour = {"domain": list(sites), "range": [_COLOURS[n % len(_COLOURS)] for n in number]}
-    dash = {"domain": list(sites), "range": [_DASHES[n % len(_DASHES)] for n in number]}
-    axis = {"title": None, "labelOverlap": True, "labelExpr": _CLOCK, "tickCount": 10}
-    x = {"field": "at", "type": "temporal", "scale": {"type": "utc"}, "axis": axis}
-    y = {"field": "g", "type": "quantitative", "axis": {"title": None, "tickCount": 5}}
-    by_site = {"field": "site", "type": "nominal", "legend": None}
-    coloured = {**by_site, "scale": colour}
-    dashed = {**by_site, "scale": dash}
-    tip = [
-        {"field": "site", "type": "nominal"},
-        {"field": "at", "type": "temporal", "timeUnit": "utcyearmonthdatehoursminutes", "title": "from"},
-        {"field": "g", "type": "quantitative", "title": "g CO2e/kWh"},
-        {"field": "kind", "type": "nominal"},
-    ]
-    span = {"x": x, "x2": {"field": "to"}, "color": coloured}
-    rows = {"scale": None, "type": "quantitative"}
-    ink, at_bottom = "currentColor", {"y": {"value": HEIGHT_PX - 3}, "text": {"field": "label"}}
-    return [
-        {"data": {"name": "edges"}, "mark": {"type": "point", "opacity": 0}, "encoding": {"x": x, "y": y}},
-        {
-            "data": {"name": "lines"},
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
-            "encoding": {"x": x, "y": y, "color": coloured, "strokeDash": dashed, "tooltip": tip},
-        },
-        {
-            "data": {"name": "names"},
-            "mark": {"type": "text", "align": "left", "dx": 5, "fontWeight": "bold", "limit": 64},
-            "encoding": {"x": x, "y": y, "text": {"field": "site"}, "color": coloured},
-        },
-        {
-            "data": {"name": "bars"},
-            "mark": {"type": "rect", "opacity": 0.2},
-            "encoding": {
-                **span,
-                "y": {"field": "top", **rows},
-                "y2": {"field": "bottom"},
-                "tooltip": [{"field": "lane", "type": "nominal"}, {"field": "site", "type": "nominal"}],
-            },
-        },
-        {
-            "data": {"name": "bars"},
-            "mark": {"type": "rule", "strokeWidth": 2},
-            "encoding": {**span, "y": {"field": "bottom", **rows}, "strokeDash": dashed},
-        },
-        {
-            "data": {"name": "bars"},
-            "mark": {"type": "text", "align": "left", "dx": 4, "dy": 8, "baseline": "middle", "color": "currentColor"},
-            "encoding": {"x": x, "y": {"field": "top", **rows}, "text": {"field": "label"}},
-        },
-        *[
-            {
-                "data": {"name": "rules"},
-                "transform": [{"filter": f"datum.what === '{what}'"}],
-                "mark": mark,
-                "encoding": {"x": x, **encoding},
-            }
-            for what, strokes, align, dx in (("now", [1, 0], "left", 4), ("due", [5, 3], "right", -4))
-            for mark, encoding in (
-                ({"type": "rule", "color": ink, "strokeWidth": 1.5, "strokeDash": strokes}, {}),
-                ({"type": "text", "align": align, "dx": dx, "baseline": "bottom", "color": ink}, at_bottom),
-            )
-        ],
-    ]
-
-
-def _config() -> dict[str, Any]:
-    """Colours of the page around it, in light and in dark."""
-    ink = "currentColor"
-    return {
-        "view": {"stroke": None},
-        "axis": {
-            "labelColor": ink,
-            "titleColor": ink,
-            "tickColor": ink,
-            "domainColor": ink,
-            "gridColor": ink,
-            "gridOpacity": 0.12,
-            "tickOpacity": 0.4,
-            "domainOpacity": 0.4,
-        },
-        "title": {"color": ink, "subtitleColor": ink, "fontSize": 12, "subtitleFontSize": 11},
-        "text": {"fontSize": 11},
     }
 
 

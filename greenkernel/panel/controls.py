@@ -117,7 +117,7 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _line(self, site: str) -> tuple[Any, Any]:
         layout = ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto")
-        button = ipywidgets.ToggleButton(value=False, layout=layout)
+        button = at_once(ipywidgets.ToggleButton(value=False, layout=layout))
         button.add_class("gk-site")
         button.observe(lambda _change: self._clicked(site), "value")
         return button, html_box("", flex="1 1 auto")
@@ -146,6 +146,17 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             self._setting = False
 
 
+def at_once(widget: Any) -> Any:
+    """The widget, whose clicks now arrive while a cell is running, where kernel and front end have subshells.
+
+    ipykernel 7.4 takes a click to the shell that last spoke to the widget, which is the busy one; the subshell that the
+    front end names is free. Older kernels take it there anyway, or have no subshells.
+    """
+    if hasattr(widget.comm, "_reply_subshell_for"):
+        widget.comm._reply_subshell_for = lambda _data, named: named
+    return widget
+
+
 def html_box(value: str = "", *, flex: str = "0 0 auto", kind: str = "") -> Any:
     """An HTML widget as wide as it may be."""
     box = ipywidgets.HTML(value, layout=ipywidgets.Layout(flex=flex, margin="0 2px", width="auto", min_width="0"))
@@ -156,7 +167,7 @@ def html_box(value: str = "", *, flex: str = "0 0 auto", kind: str = "") -> Any:
 
 def button(text: str, tooltip: str, kind: str, pressed: Callable[[], None]) -> Any:
     """A button with a class to find it by."""
-    made = ipywidgets.Button(description=text, tooltip=tooltip, layout=ipywidgets.Layout(width="auto"))
+    made = at_once(ipywidgets.Button(description=text, tooltip=tooltip, layout=ipywidgets.Layout(width="auto")))
     made.add_class(kind)
     made.on_click(lambda _button: pressed())
     return made

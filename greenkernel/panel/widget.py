@@ -17,7 +17,7 @@ from IPython.display import display
 
 from greenkernel.errors import GreenKernelError
 from greenkernel.panel.charts import chart_spec
-from greenkernel.panel.controls import STYLE, SiteTable, button, html_box, make_chart, visible
+from greenkernel.panel.controls import STYLE, SiteTable, at_once, button, html_box, make_chart, visible
 from greenkernel.panel.fragments import (
     details_html,
     log_html,
@@ -116,7 +116,7 @@ class Panel:
         self._moves, self._log = html_box(kind="gk-moves"), html_box(kind="gk-log")
         self._run = button("Run", "Run the cell on the site that is picked", "gk-run", self._on_run)
         self._run.add_class("gk-go")
-        self._target = ipywidgets.Dropdown(options=[], layout=ipywidgets.Layout(width="160px"))
+        self._target = at_once(ipywidgets.Dropdown(options=[], layout=ipywidgets.Layout(width="160px")))
         self._target.add_class("gk-target")
         self._target.tooltip = "the site to go to"
         self._relocate = button("Relocate", "Go to the site beside this button", "gk-relocate", self._on_relocate)

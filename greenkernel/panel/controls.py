@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -86,9 +87,15 @@ def make_chart() -> Any:
 
 
 class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The sites as rows with a toggle each, of which exactly one is on; ``picked`` is its site."""
+    """The sites as rows with a toggle each, of which exactly one is on; ``picked`` is its site.
 
-    def __init__(self, on_pick: Callable[[str], None]) -> None:
+    Args:
+        lock: Held while a click is handled, so that it is not taken for a change of our own.
+        on_pick: Somebody picked a site.
+    """
+
+    def __init__(self, lock: threading.RLock, on_pick: Callable[[], None]) -> None:
+        self._lock = lock
         blank = ipywidgets.Box(layout=ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto", margin="0 2px"))
         self._head = ipywidgets.HBox([blank, html_box(_HEAD, flex="1 1 auto")])
         self._lines: dict[str, tuple[Any, Any]] = {}
@@ -128,11 +135,11 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _clicked(self, site: str) -> None:
         """A click picks; a click on what is picked leaves it so."""
-        if self._setting:
-            return
-        self.picked = site
-        self._press()
-        self._on_pick(site)
+        with self._lock:
+            if not self._setting:
+                self.picked = site
+                self._press()
+                self._on_pick()
 
     def _press(self) -> None:
         self._setting = True

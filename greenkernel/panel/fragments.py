@@ -162,3 +162,13 @@ def cores_text(count: int) -> str:
 def count_text(count: int, what: str) -> str:
     """``1 slice``, ``2 slices``."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def bar_html(state: PanelState) -> str:
+    """A bar of the tasks done; one without a value, which the browser moves, where their number is not known."""
+    if state.phase == "choosing":
+        return ""
+    fraction = state.progress.fraction if state.progress is not None and state.phase == "at work" else None
+    value = "" if fraction is None else f' max="1" value="{fraction:.3f}"'
+    spoken = "working" if fraction is None else f"{fraction:.0%} of the tasks are done"
+    return f'<progress{value} aria-label="{spoken}" title="{spoken}"></progress>'

@@ -78,6 +78,10 @@ class Notebook:
         if wait:
             self.until(lambda: self.count(cell) not in (None, before) and self.status() == "idle")
 
+    def call(self, code: str) -> str:
+        """Run code in the kernel without a cell; what it printed."""
+        return str(self.page.evaluate(_CALL, code))
+
     def command(self, name: str) -> None:
         """One of JupyterLab's own commands; it is not waited for."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
@@ -108,6 +112,14 @@ class Notebook:
         return nbformat.read(self.path, as_version=4)
 
 
+_CALL = """async code => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({code, store_history: false, allow_stdin: false});
+  let text = '';
+  future.onIOPub = m => { text += m.content.text ?? (m.content.ename ? m.content.ename + m.content.evalue : ''); };
+  await future.done;
+  return text;
+}"""
 _PANEL = "const nb = window.jupyterapp.shell.currentWidget;"
 _KERNEL_STATUS = "() => { " + _PANEL + " return nb?.sessionContext?.session?.kernel?.status ?? 'none'; }"
 _COUNT = "n => { " + _PANEL + " return nb.content.widgets[n].model.executionCount; }"

@@ -47,7 +47,7 @@ def page_html(state: PanelState, *, zone: tzinfo | None) -> str:
             shown.append("<div>The rest is in <code>%greenreport</code>.</div>")
             break
         shown.append(part)
-    return f'<div style="background:transparent;line-height:1.4">{"".join(shown)}</div>'
+    return f'<div style="background:transparent;line-height:1.4;font-size:13px">{"".join(shown)}</div>'
 
 
 def page_text(state: PanelState, *, zone: tzinfo | None) -> str:
@@ -95,5 +95,6 @@ def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
     else:
         why = state.error or state.detail
         shown = f"<div><b>{state.state}</b>{': ' + escape(why) if why else ''}</div>"
-    tail = log_html(state.log_tail) if state.error else ""
+    log = log_html(state.log_tail) if state.error else ""
+    tail = f"<div>The last lines that it printed:</div>{log}" if log else ""
     return [shown, tail, details_html(manifest_summary(state.capture), manifest_html(state.capture))]

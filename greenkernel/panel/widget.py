@@ -18,7 +18,7 @@ from IPython.display import display
 from greenkernel.errors import GreenKernelError
 from greenkernel.panel.buttons import Buttons
 from greenkernel.panel.charts import chart_spec
-from greenkernel.panel.controls import STYLE, SiteTable, html_box, make_chart, visible
+from greenkernel.panel.controls import STYLE, SiteTable, html_box, visible
 from greenkernel.panel.fragments import (
     bar_html,
     details_html,
@@ -62,10 +62,12 @@ class Panel:
     Args:
         actions: What clicks do.
         zone: The zone in which times are shown; None: the machine's.
+        publish: IPython's ``display``, or what takes its place.
     """
 
-    def __init__(self, actions: Actions, *, zone: tzinfo | None) -> None:
+    def __init__(self, actions: Actions, *, zone: tzinfo | None, publish: Callable[..., object] = display) -> None:
         self._actions = actions
+        self._display = publish
         self._zone = zone
         self._lock = threading.RLock()
         self._state: PanelState | None = None
@@ -74,6 +76,8 @@ class Panel:
         self._acting = False
         self._wished = False
         self._closed = False
+        self._chart: Any = None
+        self._may_draw = True
         self._build()
 
     def show(self) -> None:
@@ -83,6 +87,9 @@ class Panel:
 
     def update(self, state: PanelState) -> None:
         """Show a run as it is now; from any thread."""
+        if state.intensity and self._may_draw and state.phase != "ended":
+            self._may_draw = False
+            self._chart = self._make_chart()
         with self._lock:
             self._state = state
             if state.phase == "ended":
@@ -108,8 +115,7 @@ class Panel:
         self._bar, self._left = html_box(kind="gk-bar"), html_box(kind="gk-left")
         self._table = SiteTable(self._lock, self._refresh)
         self._no_plan, self._message = html_box(kind="gk-no-plan"), html_box(kind="gk-message")
-        self._chart = make_chart()
-        self._chart_box = ipywidgets.VBox([self._chart] if self._chart is not None else [])
+        self._chart_box = ipywidgets.VBox([])
         self._manifest, self._slices = html_box(kind="gk-manifest"), html_box(kind="gk-slices")
         self._moves, self._log = html_box(kind="gk-moves"), html_box(kind="gk-log")
         self._buttons = Buttons(
@@ -119,6 +125,12 @@ class Panel:
         parts += [self._table, self._chart_box, self._manifest, self._slices, self._log]
         self._root = ipywidgets.VBox([*parts, self._message, self._buttons])
         self._root.add_class("gk-panel")
+
+    def _make_chart(self) -> Any:
+        """Made without the lock, because it takes a while; None where this installation cannot draw."""
+        from greenkernel.panel.chartview import make_chart
+
+        return make_chart()
 
     def _all(self) -> list[Any]:
         """Every widget below the root, each once."""
@@ -151,9 +163,9 @@ class Panel:
             if state.profile is not None:
                 self._slices.value = details_html(slices_summary(state.profile), slices_html(state.profile))
             visible(self._slices, state.profile is not None)
-            visible(self._chart_box, bool(state.intensity))
             if self._chart is not None and state.intensity:
                 self._chart.show(chart_spec(state, zone=self._zone))
+                self._chart_box.children = (self._chart,)
             self._buttons.show(
                 state, picked=self._table.picked, may_choose=self._may_choose(state), acting=self._acting
             )
@@ -175,7 +187,7 @@ class Panel:
         if not self._closed:
             data[_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}
         self._shown = self._face()
-        display(data, raw=True, display_id=self._display_id, update=update)
+        self._display(data, raw=True, display_id=self._display_id, update=update)
 
     def _face(self) -> tuple[object, ...]:
         state = self._state

@@ -135,11 +135,15 @@ def test_a_run_is_relocated_and_cancelled_with_a_question_in_between(opened: Ope
 
 
 def test_after_the_end_the_file_tells_the_receipt_and_stays_small(opened: Open) -> None:
-    """A day of updates, one a minute: one output, no widget in it, the receipt as HTML and text, below 200 kB."""
+    """A day of updates, one a minute: one output, also after a reload, at last without widget, as HTML and text."""
     book = opened([SETUP])
     book.run(0)
     show(book, "choosing()")
     book.call("for n in range(1440): panel.update(states.running(1 + n // 4, moved=n > 800))")
+    book.saved()
+    book.page.reload()
+    book.ready()
+    book.page.wait_for_selector(".gk-panel svg.marks :text('now')")
     book.call("later(states.done()); later(states.done())")
     book.page.wait_for_selector(".jp-Cell-outputArea table[aria-label=receipt]")
     assert 0 == book.page.locator(".gk-panel").count()

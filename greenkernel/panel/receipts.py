@@ -1,0 +1,87 @@
+"""The receipt of a run as HTML tables: predicted against measured, by item, with sources."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Final
+
+from greenkernel.clock import GridTime
+from greenkernel.panel.fragments import cores_text, count_text, details_html, figure_html, table_html
+from greenkernel.panel.text import interval_text
+from greenkernel.panel.words import clock_text, escape, simulated_text
+from greenkernel.records import Move, Receipt
+from greenkernel.units import format_amount, format_duration, format_interval
+
+_MOST_ITEMS: Final = 30
+_MOST_LINES: Final = 8
+
+
+def receipt_html(receipt: Receipt, zone: tzinfo | None) -> str:
+    """Predicted against measured as tables: the result, the stays, the moves, the items and where figures come from."""
+    rows = [("result", escape(str(receipt.state)) + (f": {escape(receipt.error)}" if receipt.error else ""))]
+    if receipt.due is not None:
+        how = "not begun" if receipt.due_met is None else "met" if receipt.due_met else "missed"
+        due = clock_text(receipt.due, zone, today=receipt.finished_at, seconds=True)
+        rows.append((f"due {due}", f"<b>{how}</b>"))
+    total, plain = receipt.emissions_g, format_amount
+    parts = ", ".join(
+        f"{name} {plain(getattr(total, name).mid, 'g')}"
+        for name in ("running", "idle", "startup", "transfer", "profiling", "embodied")
+    )
+    rows.append(("emissions", f"<b>{interval_text(total.total, 'g CO2e')}</b><br><span>{parts}</span>"))
+    for baseline in receipt.baselines[:_MOST_LINES]:
+        place = f"{escape(baseline.name, most=60)} ({escape(baseline.site, most=60)})"
+        rows.append((place, interval_text(baseline.emissions_g, "g CO2e")))
+    rows.append(("saved, profiling counted", f"<b>{interval_text(receipt.saved_g, 'g CO2e')}</b>"))
+    rows.append(("profile", _profile_share(receipt)))
+    found = [table_html(("receipt", escape(receipt.name, most=80)), rows, label="receipt"), _stays(receipt, zone)]
+    found += [_move(move) for move in receipt.moves[-_MOST_LINES:]]
+    return "".join(found) + _small_print(receipt)
+
+
+def _stays(receipt: Receipt, zone: tzinfo | None) -> str:
+    rows = []
+    for stay in receipt.stays[-_MOST_ITEMS:]:
+        begin, end = (clock_text(t, zone, today=receipt.finished_at, seconds=True) for t in (stay.start, stay.end))
+        figures = (interval_text(stay.energy_wh, "Wh"), interval_text(stay.emissions_g, "g"))
+        predicted = next((p for p in receipt.predictions if (p.site, p.cores) == (stay.site, stay.cores)), None)
+        whole = predicted.startup_s + predicted.time_s if predicted else None
+        rows.append(
+            (
+                escape(stay.site, most=60),
+                cores_text(stay.cores),
+                f"{begin}-{end}",
+                format_duration((stay.end - stay.start).total_seconds()),
+                figure_html(_range(whole.low, whole.mid, whole.high)) if whole else "–",
+                format_duration(stay.cpu_s),
+                *(figure_html(figure) for figure in figures),
+            )
+        )
+    header = ("stay", "", "from-to", "took", "predicted if all here", "CPU time", "energy", "CO2e")
+    return table_html(header, rows, label="stays") if rows else ""
+
+
+def _move(move: Move) -> str:
+    cost = format_interval(move.cost_g.low, move.cost_g.mid, move.cost_g.high, "g CO2e")
+    kept = f"{count_text(move.reused.tasks, 'task')} reused, {format_duration(move.lost_cpu_s)} of CPU time lost"
+    head = f"move {escape(move.from_site, most=60)} → {escape(move.to_site, most=60)} ({move.trigger})"
+    return f"<div>{head}: {format_duration(move.dead_s)} dead, {kept}, cost {cost}. {escape(move.reason)}</div>"
+
+
+def _small_print(receipt: Receipt) -> str:
+    refused = [f"not moved to {r.to_site}: {r.reason}" for r in receipt.refused_moves[-3:]]
+    sources = [f"{s.what}: {s.source} ({s.kind})" for s in receipt.sources[:_MOST_ITEMS]]
+    lines = "".join(f"<li>{escape(line, most=240)}</li>" for line in (*refused, *sources))
+    simulated = simulated_text(GridTime(receipt.clock))
+    note = f"<div>Real work, {escape(simulated)}.</div>" if simulated else ""
+    return note + (details_html("Where these figures come from", f"<ul>{lines}</ul>") if lines else "")
+
+
+def _profile_share(receipt: Receipt) -> str:
+    share = "" if receipt.profile.share is None else f", {receipt.profile.share:.2%} of the run's"
+    cost = f"{format_duration(receipt.profile.cpu_s)} of CPU time{share}"
+    return f"{count_text(len(receipt.profile.slices), 'slice')}, {cost}"
+
+
+def _range(low: float, mid: float, high: float) -> str:
+    return f"{format_duration(mid)} ({format_duration(low)}-{format_duration(high)})"

@@ -1,0 +1,242 @@
+"""The panel: a run as widgets that can be clicked, with pages for where they cannot.
+
+Updates come from a background thread and clicks on whatever thread the kernel delivers them; one lock is held while
+traits are set, never while an action runs. Equal traits are not sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import Any, Final, Protocol
+
+import ipywidgets
+from IPython.display import display
+
+from greenkernel.errors import GreenKernelError
+from greenkernel.panel.buttons import Buttons
+from greenkernel.panel.charts import chart_spec
+from greenkernel.panel.controls import STYLE, SiteTable, html_box, visible
+from greenkernel.panel.fragments import (
+    bar_html,
+    details_html,
+    log_html,
+    manifest_html,
+    manifest_summary,
+    moves_html,
+    progress_html,
+    slices_html,
+    slices_summary,
+    status_html,
+    title_html,
+)
+from greenkernel.panel.page import no_plan_html, page_html, page_text
+from greenkernel.panel.rows import site_rows
+from greenkernel.panel.state import PanelState
+from greenkernel.panel.words import escape
+
+_VIEW: Final = "application/vnd.jupyter.widget-view+json"
+
+
+class Actions(Protocol):
+    """What a person may do about a run; each returns once the wish is written, and raises where it cannot be."""
+
+    def choose(self, site: str | None) -> None:
+        """Run was pressed; None is the recommended site."""
+        ...
+
+    def cancel(self) -> None:
+        """End the run."""
+        ...
+
+    def relocate(self, site: str) -> None:
+        """Go to another site."""
+        ...
+
+
+class Panel:
+    """One run's panel.
+
+    Args:
+        actions: What clicks do.
+        zone: The zone in which times are shown; None: the machine's.
+        publish: IPython's ``display``, or what takes its place.
+    """
+
+    def __init__(self, actions: Actions, *, zone: tzinfo | None, publish: Callable[..., object] = display) -> None:
+        self._actions = actions
+        self._display = publish
+        self._zone = zone
+        self._lock = threading.RLock()
+        self._state: PanelState | None = None
+        self._display_id = uuid.uuid4().hex
+        self._shown: tuple[object, ...] | None = None
+        self._acting = False
+        self._wished = False
+        self._closed = False
+        self._chart: Any = None
+        self._may_draw = True
+        self._build()
+
+    def show(self) -> None:
+        """Display the panel in the running cell, with its pages for notebooks that are saved or have no widgets."""
+        with self._lock:
+            self._publish(update=False)
+
+    def update(self, state: PanelState) -> None:
+        """Show a run as it is now; from any thread."""
+        if state.intensity and self._may_draw and state.phase != "ended":
+            self._may_draw = False
+            self._chart = self._make_chart()
+        with self._lock:
+            self._state = state
+            if state.phase == "ended":
+                self.close()
+            elif not self._closed:
+                self._refresh()
+            self._publish_again()
+
+    def close(self) -> None:
+        """Take the widgets away; what the notebook file has of the run stays."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._publish_again()
+            for widget in [*self._all(), self._root]:
+                widget.close()
+
+    # --- building -------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._title, self._status = html_box(kind="gk-title"), html_box(kind="gk-status")
+        self._bar, self._left = html_box(kind="gk-bar"), html_box(kind="gk-left")
+        self._table = SiteTable(self._lock, self._refresh)
+        self._no_plan, self._message = html_box(kind="gk-no-plan"), html_box(kind="gk-message")
+        self._chart_box = ipywidgets.VBox([])
+        self._manifest, self._slices = html_box(kind="gk-manifest"), html_box(kind="gk-slices")
+        self._moves, self._log = html_box(kind="gk-moves"), html_box(kind="gk-log")
+        self._buttons = Buttons(
+            run=self._on_run, relocate=self._on_relocate, cancel=self._on_cancel, again=self._refresh
+        )
+        parts = [html_box(STYLE), self._title, self._status, self._bar, self._left, self._moves, self._no_plan]
+        parts += [self._table, self._chart_box, self._manifest, self._slices, self._log]
+        self._root = ipywidgets.VBox([*parts, self._message, self._buttons])
+        self._root.add_class("gk-panel")
+
+    def _make_chart(self) -> Any:
+        """Made without the lock, because it takes a while; None where this installation cannot draw."""
+        from greenkernel.panel.chartview import make_chart
+
+        return make_chart()
+
+    def _all(self) -> list[Any]:
+        """Every widget below the root, each once."""
+        found: list[Any] = []
+        left = list(self._root.children)
+        while left:
+            widget = left.pop()
+            found.append(widget)
+            left += getattr(widget, "children", ())
+        return found
+
+    # --- showing --------------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        with self._lock:
+            state = self._state
+            if state is None or self._closed:
+                return
+            phase = state.phase
+            self._title.value = title_html(state, self._zone)
+            self._status.value = status_html(state)
+            self._bar.value = bar_html(state)
+            self._left.value = progress_html(state) if phase == "at work" else ""
+            self._no_plan.value = no_plan_html(state)
+            self._moves.value = moves_html(state, self._zone)
+            self._log.value = log_html(state.log_tail) if phase == "at work" else ""
+            self._table.show(site_rows(state, zone=self._zone), may_choose=self._may_choose(state))
+            visible(self._table, phase == "choosing")
+            self._manifest.value = details_html(manifest_summary(state.capture), manifest_html(state.capture))
+            if state.profile is not None:
+                self._slices.value = details_html(slices_summary(state.profile), slices_html(state.profile))
+            visible(self._slices, state.profile is not None)
+            if self._chart is not None and state.intensity:
+                self._chart.show(chart_spec(state, zone=self._zone))
+                self._chart_box.children = (self._chart,)
+            self._buttons.show(
+                state, picked=self._table.picked, may_choose=self._may_choose(state), acting=self._acting
+            )
+
+    def _may_choose(self, state: PanelState) -> bool:
+        return state.can_choose and state.phase == "choosing" and not self._wished
+
+    def _publish_again(self) -> None:
+        """Once for each phase, and for a receipt that comes late: a file keeps only the last."""
+        if self._shown not in (None, self._face()):
+            self._publish(update=True)
+
+    def _publish(self, *, update: bool) -> None:
+        """One display that is replaced; after the end without widgets, so that the file tells the receipt for ever."""
+        state = self._state
+        data: dict[str, Any] = {"text/plain": "greenkernel: the run has not been seen yet"}
+        if state is not None:
+            data = {"text/plain": page_text(state, zone=self._zone), "text/html": page_html(state, zone=self._zone)}
+        if not self._closed:
+            data[_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}
+        self._shown = self._face()
+        self._display(data, raw=True, display_id=self._display_id, update=update)
+
+    def _face(self) -> tuple[object, ...]:
+        state = self._state
+        return (self._closed, *((state.phase, state.receipt is None) if state is not None else ()))
+
+    # --- clicks ---------------------------------------------------------------------------------------------------
+
+    def _on_run(self) -> None:
+        state, picked = self._state, self._table.picked
+        if state is None:
+            return
+        first = state.plan.steps[0].site if state.plan and state.plan.steps else None
+        site = None if picked == first else picked
+        if self._act(lambda: self._actions.choose(site)):
+            self._tell(f"Asked to run on {picked}.", wished=True)
+
+    def _on_relocate(self, site: str) -> None:
+        if self._act(lambda: self._actions.relocate(site)):
+            self._tell(f"Asked to go to {site}.")
+
+    def _on_cancel(self) -> None:
+        if self._act(self._actions.cancel):
+            self._tell("Asked to cancel the run.")
+
+    def _act(self, action: Callable[[], None]) -> bool:
+        """Do it once at a time, without the lock; what goes wrong is said in the panel."""
+        with self._lock:
+            if self._acting or self._closed:
+                return False
+            self._acting = True
+            self._refresh()
+        try:
+            action()
+            return True
+        except GreenKernelError as e:
+            self._tell(str(e), bad=True)
+            return False
+        except Exception as e:
+            self._tell(f"{type(e).__name__}: {e}", bad=True)
+            raise
+        finally:
+            with self._lock:
+                self._acting = False
+                self._refresh()
+
+    def _tell(self, text: str, *, bad: bool = False, wished: bool = False) -> None:
+        with self._lock:
+            self._wished = self._wished or wished
+            role, mark = ("alert", "⚠ ") if bad else ("status", "")
+            if not self._closed:
+                self._message.value = f'<div role="{role}">{mark}{escape(text, most=800)}</div>'
+                self._refresh()

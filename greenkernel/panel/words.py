@@ -1,0 +1,63 @@
+"""Small pieces of text that the views of a run share: times of day, ranges, escaping, bounded tails."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import datetime, tzinfo
+from typing import Final
+
+from greenkernel.clock import GridTime
+from greenkernel.units import format_duration
+
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+SECONDS_BELOW_S: Final = 900.0
+"""Times of something shorter than this are shown with their seconds."""
+
+
+def escape(text: object, *, most: int = 400) -> str:
+    """Text for HTML, cut where it is longer than anybody reads; what a user wrote can never become markup."""
+    shown = str(text)
+    shown = shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
+    return html.escape(_CONTROLS.sub(" ", shown))
+
+
+def clock_text(when: datetime, zone: tzinfo | None, *, today: datetime, seconds: bool = False) -> str:
+    """A time of day, with its date where that is another one."""
+    here = when.astimezone(zone)
+    time = f"{here:%H:%M:%S}" if seconds else f"{here:%H:%M}"
+    return time if here.date() == today.astimezone(zone).date() else f"{here:%d %b} {time}"
+
+
+def log_lines(text: str, *, most_lines: int = 8, most_bytes: int = 4096) -> str:
+    """The end of a log for HTML: escaped, without colours, carriage returns honoured, at most ``most_bytes`` long."""
+    plain = _ESCAPES.sub("", text[-8 * most_bytes :].replace("\r\n", "\n"))
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in plain.rstrip("\n").split("\n")][-most_lines:]
+    kept: list[str] = []
+    left = most_bytes
+    for line in reversed(lines):
+        shown = _cut(line, left - 1)
+        kept.append(shown)
+        left -= len(shown.encode()) + 1
+        if left <= 8:
+            break
+    return "\n".join(reversed(kept))
+
+
+def _cut(line: str, most_bytes: int) -> str:
+    line = _CONTROLS.sub(" ", line)
+    shown = html.escape(line)
+    while len(shown.encode()) > most_bytes and line:
+        line = line[: int(len(line) * 0.8)]
+        shown = html.escape(line) + "…"
+    return shown
+
+
+def simulated_text(grid: GridTime) -> str:
+    """How the grid's time goes where it is not the real one; empty where it is."""
+    if not grid.simulated:
+        return ""
+    if grid.info.factor == 1:
+        return f"simulated grid, which began at {grid.info.grid_start:%Y-%m-%d %H:%M} UTC"
+    return f"simulated grid: one real second is {format_duration(grid.info.factor)} of the grid's time"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ class Magics:
                 write_receipt(run, receipt)
             except UserError as e:
                 output.say(str(e))
-            loop.call_soon_threadsafe(desk.when_idle)
+            with contextlib.suppress(RuntimeError):  # the kernel is on its way out
+                loop.call_soon_threadsafe(desk.when_idle)
 
         if all(pending.run.id != run.id for pending in desk.pending):
             desk.add(run, output, self._cell_number())

@@ -46,7 +46,7 @@ class Desk:
         """A run was sent by the cell that runs now."""
         self._in_a_cell = True
         submission = run.submission
-        touch = touched(ast.parse(submission.capture.transformed), self._shell.user_ns)
+        touch = touched(ast.parse(submission.capture.transformed), self._shell.user_ns, whole=True)
         reads = frozenset(submission.capture.reads)
         sent = Touch(
             reads=reads,
@@ -102,7 +102,8 @@ class Desk:
         self._take(pending)
         voice.status(f"waited for run {run.id} of cell {pending.cell}, because {why}{told} ({run.state})")
         if run.state is not RunState.DONE:
-            raise GreenKernelError(f"run {run.id} of cell {pending.cell}, which it needs, was {run.state}")
+            how = "was cancelled" if run.state is RunState.CANCELLED else "has failed"
+            raise GreenKernelError(f"run {run.id} of cell {pending.cell} {how}, and it was waited for because {why}")
 
     def _take(self, pending: Pending) -> None:
         """Bind, say what is not as after a plain run, and show a traceback under the cell that sent it."""
@@ -131,7 +132,8 @@ class Desk:
         for name in loaded.updated:
             readers = [f"cell {number}" for number, reads in pending.readers.items() if name in reads]
             if readers and name not in changed:
-                say(f"{name} was changed by run {run.id} although nothing foretold it; read before by {', '.join(readers)}")
+                who = ", ".join(readers)
+                say(f"{name} was changed by run {run.id} although nothing foretold it; read before by {who}")
         value = loaded.value
         if value is not None and run.state is RunState.DONE:
             self._keep_value(pending.cell, value)

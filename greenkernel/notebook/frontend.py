@@ -57,7 +57,8 @@ class CellOutput:
 
     def _send(self, kind: str, content: Mapping[str, Any]) -> None:
         kernel = self._kernel
-        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=kernel.topic(kind))
+        topic = f"kernel.{kernel.ident}.{kind}".encode()
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=topic)
 
 
 def _request(kernel: Any) -> dict[str, Any]:

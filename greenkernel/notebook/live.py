@@ -47,7 +47,9 @@ class Live:
         ended: Called once, from the thread, when it has ended.
     """
 
-    def __init__(self, run: Run, home: Home, output: CellOutput, ended: Callable[[], None], *, can_choose: bool) -> None:
+    def __init__(
+        self, run: Run, home: Home, output: CellOutput, ended: Callable[[], None], *, can_choose: bool
+    ) -> None:
         self._run = run
         self._output = output
         self._ended = ended

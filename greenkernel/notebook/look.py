@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -83,13 +84,15 @@ class Looker:
             grids = site_grids(self._home.settings, grid)
         except GreenKernelError:  # a trace that is gone meanwhile: the panel does without its chart
             return ()
-        return tuple(
-            SiteIntensity(site=site, points=_points(one.signal.points(start, end), grid, start), source=one.signal.source)
-            for site, one in grids.items()
-        )
+        found = []
+        for site, one in grids.items():
+            points = _points(one.signal.points(start, end), grid, start)
+            found.append(SiteIntensity(site=site, points=points, source=one.signal.source))
+        return tuple(found)
 
 
-def _points(points: tuple[SignalPoint, ...] | list[SignalPoint], grid: GridTime, start: datetime) -> tuple[SignalPoint, ...]:
+def _points(points: Sequence[SignalPoint], grid: GridTime, start: datetime) -> tuple[SignalPoint, ...]:
+    """At most so many points, in the grid's time."""
     kept = [point for point in points if point.end > start]
     step = max(1, len(kept) // _MOST_POINTS)
     return tuple(replace(p, start=grid.to_grid(p.start), end=grid.to_grid(p.end)) for p in kept[::step])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import re
 import types
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 
 from greenkernel.cell.names import analyse
 
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 _PATH = re.compile(r"(^|[\w\s])[\w.-]*/[\w./-]*|^[^\s/]+\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _WRITING = re.compile(
-    r"^(to_|save|dump|write|mkdir|makedirs|touch|unlink|remove|rename|rmtree|copy|move|log_|run$|call$|Popen)"
+    r"^(to_|save|dump(?!s)|write|mkdir|makedirs|touch|unlink|remove|rename|rmtree|copy|move|log_|run$|call$|Popen)"
 )
 _SETTING = re.compile(
     r"^(set_(option|config|printoptions|theme|style|context|palette|matplotlib_formats|backend|default)|seterr"
@@ -71,21 +73,23 @@ class Touch:
     inner: str | None = None
 
 
-def touched(tree: ast.Module, namespace: Mapping[str, object]) -> Touch:
+def touched(tree: ast.Module, namespace: Mapping[str, object], *, whole: bool = False) -> Touch:
     """What a transformed cell may touch.
 
     Args:
         tree: The cell.
         namespace: The notebook as it is now.
+        whole: Count what functions defined in the cell do, too; else a cell that calls one has unknown effects.
     """
     inner = _our_cell(tree)
     if inner is not None:
         return _of_ours(inner, namespace)
     if _only_our_magics(tree):
         return Touch()
-    python = ast.unparse(tree)
-    names = analyse(python, namespace)
-    every = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    # What functions of the cell do, they do when they are called: until then their bodies touch nothing.
+    names = analyse(ast.unparse(tree if whole else _without_bodies(tree)), namespace)
+    executed = ast.walk(tree) if whole else _executed(tree)
+    every = {node.id for node in executed if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     texts = [text for text in names.texts if _PATH.search(text)]
     attributes = _attributes(tree)
     return Touch(
@@ -106,7 +110,7 @@ def _of_ours(inner: str, namespace: Mapping[str, object]) -> Touch:
     from greenkernel.errors import UserError
 
     try:
-        found = touched(ast.parse(to_python(inner, "<cell>")), namespace)
+        found = touched(ast.parse(to_python(inner, "<cell>")), namespace, whole=True)
     except UserError:  # it will be refused in a moment
         return Touch(inner=inner)
     return Touch(
@@ -211,8 +215,11 @@ def _root(node: ast.AST) -> Iterator[str]:
 def _unknown(tree: ast.Module, namespace: Mapping[str, object]) -> str:
     """The first thing of the cell that is not known to be harmless, in a few words."""
     made = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    modules = {a.asname or a.name: types.ModuleType(a.name) for node in imports for a in node.names}
+    known = {**namespace, **modules}
     for node in _executed(tree):
-        if isinstance(node, ast.Call) and not _harmless_call(node, namespace, made):
+        if isinstance(node, ast.Call) and not _harmless_call(node, known, made):
             return f"{ast.unparse(node.func)[:40]}()"
         if isinstance(node, ast.With | ast.AsyncWith | ast.Await | ast.AsyncFor | ast.ImportFrom):
             if isinstance(node, ast.ImportFrom) and all(alias.name != "*" for alias in node.names):
@@ -237,12 +244,30 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _executed(child)
 
 
+def _without_bodies(tree: ast.Module) -> ast.Module:
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+            node.body = [ast.Pass()]
+            return node
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+            node.body = [ast.Pass()]
+            return node
+
+        def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+            node.body = ast.Constant(None)
+            return node
+
+    stripped: ast.Module = Strip().visit(copy.deepcopy(tree))
+    return stripped
+
+
 def _harmless_call(call: ast.Call, namespace: Mapping[str, object], made: set[str]) -> bool:
     function = call.func
     if isinstance(function, ast.Name):
         name = function.id
         shadowed = name in made or (name in namespace and name != "display")
-        return name in _HARMLESS_BUILTINS and not shadowed
+        return name == "get_ipython" or (name in _HARMLESS_BUILTINS and not shadowed)
     if not isinstance(function, ast.Attribute):
         return False
     texts = _magic(call, "run_line_magic")
@@ -267,6 +292,6 @@ def _harmless_method(function: ast.Attribute, namespace: Mapping[str, object], m
         return value.__name__ in _HARMLESS_MODULES and not _WRITING.match(function.attr)
     if type(value) in (list, dict, set, str, tuple, bytes, int, float, frozenset, bytearray):
         return isinstance(function.value, ast.Name)
-    if type(value).__module__.startswith("pandas.") and isinstance(function.value, ast.Name):
+    if type(value).__module__.partition(".")[0] == "pandas" and isinstance(function.value, ast.Name):
         return function.attr in _FRAME_VIEWS
     return type(value).__module__ == "numpy" and function.attr not in ("tofile", "dump")

@@ -1,0 +1,140 @@
+"""Runs that are left pending in a real kernel: what returns at once, what waits, what is bound, and what is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from greenkernel.home import Home
+from tests.flows.kernelclient import Cell, Kernel
+
+TRAIN = "%%greentrain --auto --no-profile\n"
+# Long enough for the next cell to come, short enough for a test.
+BUSY = "import time; time.sleep(1.5)\n"
+
+
+@pytest.fixture
+def kernel(home: Home, tmp_path: Path) -> Iterator[Kernel]:
+    made = Kernel(tmp_path)
+    yield made
+    made.stop()
+
+
+def run_id(cell: Cell) -> str:
+    found = re.search(r"run (\d{10}-[0-9a-f]{6})", cell.words)
+    assert found is not None
+    return found[1]
+
+
+def test_the_magic_returns_and_the_run_goes_on(kernel: Kernel) -> None:
+    """The cell returns at once; what it prints and its value come under it later; the next cell waits for its names."""
+    first = kernel.run(TRAIN + BUSY + "print('working')\nresult = 6 * 7\nresult")
+    assert first.text() == ""
+    later = kernel.run("print(result, _, Out[2])")
+    assert "42 42 42\n" == later.text()
+    assert "because it uses result" in later.words
+    kernel.until(lambda: first.value is not None and "receipt" in first.words)
+    assert "working\n" == first.text()
+    assert "42" == first.value
+
+
+def test_independent_cells_do_not_wait(kernel: Kernel) -> None:
+    """What does not touch the run runs beside it, also where it rebinds a name that the run will bind."""
+    first = kernel.run(TRAIN + BUSY + "result = 1\nother = 2")
+    assert "3\n" == kernel.run("print(1 + 2)").text()
+    kernel.run("result = 'mine'")
+    assert "mine 2\n" == kernel.run("print(result, other)").text()
+    kernel.until(lambda: "bound anew" in first.words)
+
+
+def test_fit_in_the_cell_and_predict_in_the_next(kernel: Kernel) -> None:
+    """An estimator that the run fits in place is waited for, and stays the object that every name holds."""
+    kernel.run(
+        "from sklearn.linear_model import LinearRegression\nimport numpy as np\nX = np.arange(6.0).reshape(-1, 1)\n"
+        "clf = LinearRegression()\nmodels = [clf]"
+    )
+    kernel.run(TRAIN + "clf.fit(X, X[:, 0] * 2)")
+    assert "[4.]\n" == kernel.run("print(models[0].predict([[2.0]]).round(6))").text()
+    assert "True\n" == kernel.run("print(models[0] is clf)").text()
+
+
+def test_cancelled_leaves_the_old_values(kernel: Kernel) -> None:
+    """After a cancel the names have what they had, and names without a value are gone."""
+    kernel.run("df = [1, None]")
+    first = kernel.run(TRAIN + BUSY * 20 + "df = [x for x in df if x]\nnew = 1")
+    kernel.run(f"%greenruns cancel {run_id(first)}")
+    assert "[1, None] False\n" == kernel.run("print(df, 'new' in globals())").text()
+
+
+def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:
+    """Its traceback is under its own cell, the waiting cell does not run, and names are as after a plain failure."""
+    first = kernel.run(TRAIN + "a = 1\nb = 1 / 0")
+    waiting = kernel.run("print('never', a)")
+    assert "" == waiting.text()
+    assert "did not run" in str(waiting.error)
+    kernel.until(lambda: first.error is not None)
+    assert "ZeroDivisionError: division by zero" == first.error
+    assert "1\n" == kernel.run("print(a)").text()
+
+
+def test_interrupting_a_wait_leaves_the_run_alone(kernel: Kernel) -> None:
+    """The waiting cell is stopped and does not run; the run goes on and is taken back."""
+    first = kernel.run(TRAIN + BUSY * 3 + "result = 5")
+    waiting = kernel.send("print('ran', result)")
+    kernel.until(lambda: "waits for run" in kernel.cell(waiting).words)
+    kernel.interrupt()
+    kernel.until(lambda: kernel.is_idle(waiting))
+    assert "interrupted while it waited" in str(kernel.cell(waiting).error)
+    assert "" == kernel.cell(waiting).text()
+    assert "5\n" == kernel.run("print(result)").text()
+    assert first.error is None
+
+
+@pytest.mark.parametrize("second", ["result = 'second'", "result = 'first'"])
+def test_two_runs_on_one_name(kernel: Kernel, second: str) -> None:
+    """The one that was sent last wins, also where it ends first; the same cell may be run twice."""
+    kernel.run(TRAIN + BUSY + "result = 'first'")
+    kernel.run(TRAIN + second)
+    assert f"{second.partition('= ')[2]}\n" == kernel.run("print(repr(result))").text()
+
+
+def test_a_restarted_kernel_takes_its_run_back(kernel: Kernel) -> None:
+    """Attached in a new kernel the run has its panel again, and the next cell waits for its names."""
+    first = kernel.run(TRAIN + BUSY * 3 + "result = 7")
+    kernel.restart()
+    again = kernel.run(f"%greenruns attach {run_id(first)}")
+    assert run_id(first) in again.words
+    assert "7\n" == kernel.run("print(result)").text()
+
+
+def test_nobody_chose(kernel: Kernel) -> None:
+    """A run that waits for a choice gets the recommended site as soon as a cell needs it, and the cell says so."""
+    kernel.run("%%greentrain --no-profile\nresult = 8")
+    later = kernel.run("print(result)")
+    assert "8\n" == later.text()
+    assert "the recommended one is taken" in later.words
+
+
+def test_changed_at_both_ends(kernel: Kernel) -> None:
+    """An object that both have changed keeps what it has here, and the conflict is named; the run's is in its names."""
+    kernel.run("items = [1]\nimport threading\ntimer = threading.Timer(0.7, lambda: items.append(9))")
+    kernel.run("timer.start()")
+    first = kernel.run(TRAIN + BUSY * 2 + "items.append(2)\ndone = True")
+    kernel.run("print(done)")
+    assert "[1, 9]\n" == kernel.run("print(items)").text()
+    assert "items was changed here too" in first.words
+    other = f"import greenkernel\nprint(greenkernel.attach('{run_id(first)}').names['items'])"
+    assert "[1, 2]\n" == kernel.run(other).text()
+
+
+def test_an_unforetold_change_names_who_read_before(kernel: Kernel) -> None:
+    """A function that changes its argument is not foreseen: the object is updated, and earlier readers are named."""
+    kernel.run("import random\nitems = [3, 2, 1]")
+    first = kernel.run(TRAIN + BUSY + "sorted_copy = sorted(items)\nlist.sort(items)")
+    assert "[3, 2, 1]\n" == kernel.run("print(items)").text()
+    assert "[1, 2, 3]\n" == kernel.run("print(sorted_copy)").text()
+    assert "[1, 2, 3]\n" == kernel.run("print(items)").text()
+    assert "items was changed by run" in first.words

@@ -99,13 +99,16 @@ class Panel:
             self._publish_again()
 
     def close(self) -> None:
-        """Take the widgets away; what the notebook file has of the run stays."""
+        """Take everything that can be clicked away; what is shown of the run stays."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            gone = self._all()
+            # A page that was loaded again does not take updates of its displays any more, but it has the widget.
+            self._root.children = (html_box(STYLE), self._last)
             self._publish_again()
-            for widget in [*self._all(), self._root]:
+            for widget in gone:
                 widget.close()
 
     # --- building -------------------------------------------------------------------------------------------------
@@ -117,6 +120,7 @@ class Panel:
         self._no_plan, self._message = html_box(kind="gk-no-plan"), html_box(kind="gk-message")
         self._chart_box = ipywidgets.VBox([])
         self._manifest, self._slices = html_box(kind="gk-manifest"), html_box(kind="gk-slices")
+        self._last = html_box(kind="gk-last")
         self._moves, self._log = html_box(kind="gk-moves"), html_box(kind="gk-log")
         self._buttons = Buttons(
             run=self._on_run, relocate=self._on_relocate, cancel=self._on_cancel, again=self._refresh
@@ -175,6 +179,8 @@ class Panel:
 
     def _publish_again(self) -> None:
         """Once for each phase, and for a receipt that comes late: a file keeps only the last."""
+        if self._closed and self._state is not None:
+            self._last.value = page_html(self._state, zone=self._zone)
         if self._shown not in (None, self._face()):
             self._publish(update=True)
 

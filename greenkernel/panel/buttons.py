@@ -40,7 +40,7 @@ class Buttons(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
         self._relocate = button("Relocate", "Go to the site beside this button", "gk-relocate", self._on_relocate)
         self._cancel = button("Cancel", "End this run", "gk-cancel", lambda: self._ask(True))
         self._confirm = button("Confirm: cancel the run", "Yes, end this run", "gk-confirm", self._on_confirm)
-        self._keep = button("Keep running", "No, let it run", "gk-keep", lambda: self._ask(False))
+        self._keep = button("Keep the run", "No, let it run", "gk-keep", lambda: self._ask(False))
         row = [self._run, self._target, self._relocate, self._cancel, self._confirm, self._keep]
         super().__init__(row, layout=ipywidgets.Layout(flex_flow="row wrap"))
 

@@ -137,7 +137,7 @@ def _rules(state: PanelState, window: tuple[datetime, datetime], zone: tzinfo | 
         now = window[0] + (grid.to_grid(state.at) - window[0]) // step * step
         rules.append({"what": "now", "label": "now", "at": _ms(now, zone)})
     if state.due_at is not None:
-        real = clock_text(state.due_at, zone, today=state.at)
+        real = clock_text(state.due_at, zone, today=state.at, seconds=grid.simulated)
         rules.append({"what": "due", "label": f"due {real}", "at": _ms(grid.to_grid(state.due_at), zone)})
     return rules
 

@@ -46,7 +46,7 @@ def make_chart() -> Any:
     try:
         altair.JupyterChart.enable_offline()
         return Chart()
-    except (ImportError, ValueError, OSError):
+    except (ImportError, ValueError, OSError, RuntimeError):
         return None
 
 

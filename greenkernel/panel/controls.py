@@ -25,7 +25,7 @@ STYLE: Final = """<style>
 .gk-grid{display:grid;grid-template-columns:1.35fr 1.2fr 1.2fr 1.2fr .6fr;column-gap:8px}
 .gk-grid small{opacity:.8;font-size:11px}
 .gk-wide{grid-column:1/-1;opacity:.9;font-size:12px}
-.gk-head{font-weight:600;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4))}
+.gk-head{font-weight:600;white-space:nowrap;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4))}
 .gk-panel .gk-site{text-align:left;padding:0 8px;height:auto;min-height:28px;color:var(--jp-ui-font-color1,inherit);
  background:var(--jp-layout-color2,rgba(128,128,128,.15));border:1px solid transparent;overflow:hidden;
  text-overflow:ellipsis}

@@ -149,6 +149,16 @@ def moves_html(state: PanelState, zone: tzinfo | None) -> str:
     return f'<ol style="margin:2px 0;padding-left:22px">{"".join(lines)}</ol>' if len(state.epochs) > 1 else ""
 
 
+def journal_html(state: PanelState, zone: tzinfo | None) -> str:
+    """The last things that happened, the newest first."""
+    lines = [
+        f"<li>{clock_text(at, zone, today=state.at, seconds=True)} {escape(text)}</li>"
+        for at, text in reversed(state.notes[-_MOST_LINES:])
+    ]
+    inside = f'<ul style="margin:2px 0;padding-left:22px">{"".join(lines)}</ul>'
+    return details_html("Journal", inside) if lines else ""
+
+
 def details_html(summary: str, inside: str) -> str:
     """Something that is opened by a click; open where markup is stripped."""
     return f"<details><summary>{escape(summary)}</summary>{inside}</details>"

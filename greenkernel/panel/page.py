@@ -7,6 +7,7 @@ from typing import Final
 
 from greenkernel.panel.fragments import (
     details_html,
+    journal_html,
     log_html,
     manifest_html,
     manifest_summary,
@@ -82,6 +83,7 @@ def _during(state: PanelState, zone: tzinfo | None) -> list[str]:
         sites_html(site_rows(state, zone=zone)),
         f"<div>Real work, {escape(simulated)}.</div>" if simulated else "",
         moves_html(state, zone),
+        journal_html(state, zone),
         details_html(manifest_summary(state.capture), manifest_html(state.capture)),
     ]
     if state.profile is not None:
@@ -97,4 +99,9 @@ def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
         shown = f"<div><b>{state.state}</b>{': ' + escape(why) if why else ''}</div>"
     log = log_html(state.log_tail) if state.error else ""
     tail = f"<div>The last lines that it printed:</div>{log}" if log else ""
-    return [shown, tail, details_html(manifest_summary(state.capture), manifest_html(state.capture))]
+    return [
+        shown,
+        tail,
+        journal_html(state, zone),
+        details_html(manifest_summary(state.capture), manifest_html(state.capture)),
+    ]

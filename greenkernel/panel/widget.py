@@ -22,6 +22,7 @@ from greenkernel.panel.controls import STYLE, SiteTable, html_box, visible
 from greenkernel.panel.fragments import (
     bar_html,
     details_html,
+    journal_html,
     log_html,
     manifest_html,
     manifest_summary,
@@ -87,9 +88,6 @@ class Panel:
 
     def update(self, state: PanelState) -> None:
         """Show a run as it is now; from any thread."""
-        if state.intensity and self._may_draw and state.phase != "ended":
-            self._may_draw = False
-            self._chart = self._make_chart()
         with self._lock:
             self._state = state
             if state.phase == "ended":
@@ -97,15 +95,22 @@ class Panel:
             elif not self._closed:
                 self._refresh()
             self._publish_again()
+        if state.intensity and self._may_draw and state.phase != "ended":
+            self._may_draw = False
+            self._chart = self._make_chart()
+            self._refresh()
 
     def close(self) -> None:
-        """Take the widgets away; what the notebook file has of the run stays."""
+        """Take everything that can be clicked away; what is shown of the run stays."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            gone = self._all()
+            # A page that was loaded again does not take updates of its displays any more, but it has the widget.
+            self._root.children = (html_box(STYLE), self._last)
             self._publish_again()
-            for widget in [*self._all(), self._root]:
+            for widget in gone:
                 widget.close()
 
     # --- building -------------------------------------------------------------------------------------------------
@@ -117,17 +122,19 @@ class Panel:
         self._no_plan, self._message = html_box(kind="gk-no-plan"), html_box(kind="gk-message")
         self._chart_box = ipywidgets.VBox([])
         self._manifest, self._slices = html_box(kind="gk-manifest"), html_box(kind="gk-slices")
+        self._last = html_box(kind="gk-last")
+        self._journal = html_box(kind="gk-journal")
         self._moves, self._log = html_box(kind="gk-moves"), html_box(kind="gk-log")
         self._buttons = Buttons(
             run=self._on_run, relocate=self._on_relocate, cancel=self._on_cancel, again=self._refresh
         )
         parts = [html_box(STYLE), self._title, self._status, self._bar, self._left, self._moves, self._no_plan]
-        parts += [self._table, self._chart_box, self._manifest, self._slices, self._log]
+        parts += [self._table, self._chart_box, self._manifest, self._slices, self._journal, self._log]
         self._root = ipywidgets.VBox([*parts, self._message, self._buttons])
         self._root.add_class("gk-panel")
 
     def _make_chart(self) -> Any:
-        """Made without the lock, because it takes a while; None where this installation cannot draw."""
+        """Made after the rest is shown and without the lock, because it takes a while; None where none can be drawn."""
         from greenkernel.panel.chartview import make_chart
 
         return make_chart()
@@ -156,6 +163,7 @@ class Panel:
             self._left.value = progress_html(state) if phase == "at work" else ""
             self._no_plan.value = no_plan_html(state)
             self._moves.value = moves_html(state, self._zone)
+            self._journal.value = journal_html(state, self._zone)
             self._log.value = log_html(state.log_tail) if phase == "at work" else ""
             self._table.show(site_rows(state, zone=self._zone), may_choose=self._may_choose(state))
             visible(self._table, phase == "choosing")
@@ -175,6 +183,8 @@ class Panel:
 
     def _publish_again(self) -> None:
         """Once for each phase, and for a receipt that comes late: a file keeps only the last."""
+        if self._closed and self._state is not None:
+            self._last.value = page_html(self._state, zone=self._zone)
         if self._shown not in (None, self._face()):
             self._publish(update=True)
 

@@ -236,6 +236,10 @@ def running(done: int = 120, *, moved: bool = False, **changes: Any) -> PanelSta
             cpu_s=done * 72.0,
             wall_s=done * 36.5,
         ),
+        "notes": (
+            (START + timedelta(minutes=1), "epoch 1 opens on windy: the first step of the plan"),
+            (START + timedelta(minutes=1, seconds=9), "windy has begun"),
+        ),
         "log_tail": "".join(
             f"[Parallel(n_jobs=2)]: Done {n:3d} tasks | elapsed: {n * 0.6:.1f}min\n" for n in range(done)
         ),

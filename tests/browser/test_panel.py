@@ -128,22 +128,19 @@ def test_a_run_is_relocated_and_cancelled_with_a_question_in_between(opened: Ope
     page.click(".gk-cancel")
     page.click(".gk-keep")
     page.click(".gk-cancel")
-    assert not page.locator(".gk-relocate").is_visible()
+    page.wait_for_selector(".gk-keep:focus")
+    page.wait_for_selector(".gk-relocate", state="hidden")
     page.click(".gk-confirm")
     page.wait_for_selector(".gk-message:has-text('Asked to cancel the run')")
     assert [["relocate", "sunny"], ["cancel"]] == said(book)
 
 
 def test_after_the_end_the_file_tells_the_receipt_and_stays_small(opened: Open) -> None:
-    """A day of updates, one a minute: one output, also after a reload, at last without widget, as HTML and text."""
+    """A day of updates, one a minute: one output, at last without a widget, as HTML and text, below 200 kB."""
     book = opened([SETUP])
     book.run(0)
     show(book, "choosing()")
     book.call("for n in range(1440): panel.update(states.running(1 + n // 4, moved=n > 800))")
-    book.saved()
-    book.page.reload()
-    book.ready()
-    book.page.wait_for_selector(".gk-panel svg.marks :text('now')")
     book.call("later(states.done()); later(states.done())")
     book.page.wait_for_selector(".jp-Cell-outputArea table[aria-label=receipt]")
     assert 0 == book.page.locator(".gk-panel").count()
@@ -152,6 +149,26 @@ def test_after_the_end_the_file_tells_the_receipt_and_stays_small(opened: Open) 
     assert "90 g CO2e (62-118)" in output.data["text/html"]
     assert "receipt of run k3x9 (ecg forest): done" in output.data["text/plain"]
     assert book.path.stat().st_size < 200_000
+
+
+def test_a_page_that_is_loaded_again_shows_the_run_as_it_is_and_its_end(opened: Open) -> None:
+    """The chart has the newest data, updates and clicks go on, and the receipt is shown there too."""
+    book = opened([SETUP])
+    book.run(0)
+    for state in ("choosing()", "running(100)", "running(300, moved=True)"):
+        show(book, state)
+    book.saved()
+    book.page.reload()
+    book.ready()
+    book.page.wait_for_selector(".gk-left:has-text('300 of 400 tasks')")
+    assert 2 == book.page.locator(".gk-panel svg.marks :text('was: windy'), .gk-panel svg.marks :text('now')").count()
+    show(book, "running(340, moved=True)")
+    book.page.wait_for_selector(".gk-left:has-text('340 of 400 tasks')")
+    book.page.click(".gk-relocate")
+    book.page.wait_for_selector(".gk-message:has-text('Asked to go to windy')")
+    show(book, "done()")
+    book.page.wait_for_selector(".gk-panel table[aria-label=receipt]")
+    assert 0 == book.page.locator(".gk-panel button").count()
 
 
 @pytest.mark.parametrize(

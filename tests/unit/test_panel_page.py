@@ -31,6 +31,7 @@ def evil(make: Callable[[], PanelState]) -> PanelState:
         impossible=EVIL,
         error=EVIL if state.state is RunState.FAILED else None,
         log_tail=EVIL,
+        notes=((states.START, EVIL),),
         capture=dataclasses.replace(state.capture, items=items, files=files),
         profile=dataclasses.replace(states.PROFILE, notes=(EVIL,)),
         predictions=tuple(dataclasses.replace(p, site=EVIL, why_not=EVIL) for p in state.predictions),
@@ -99,6 +100,7 @@ def test_each_phase_says_what_matters_in_it() -> None:
     assert "cannot: may need until 20:17" in said["choosing"]
     assert "<b>looks like a secret</b>" in said["choosing"]
     assert "120 of 400 tasks, about 2 h 50 (2 h 16 to 3 h 24) left" in said["running"]
+    assert "09:01:09 windy has begun" in said["running"]
     assert "saved, profiling counted" in said["done"]
     assert "ValueError: could not convert string to float: &#x27;&lt;b&gt;&#x27;" in said["failed"]
     assert "receipt of run k3x9 (ecg forest): done" in page_text(states.done(), zone=UTC)

@@ -111,11 +111,12 @@ def test_an_error_of_an_action_is_a_sentence_in_the_panel(
 
 
 def test_after_the_end_the_widgets_are_gone_and_a_late_receipt_is_still_shown(actions: Recorded) -> None:
-    """One display, replaced once per phase and once for the receipt; the last ones have no widget."""
+    """One display, replaced once per phase and once for the receipt; at last without a widget."""
     shown: list[tuple[bool, set[str]]] = []
     panel = Panel(actions, zone=UTC, publish=lambda data, *, update, **_: shown.append((update, set(data))))
     panel.update(states.profiling())
     panel.show()
+    before = panel._all()
     no_receipt = dataclasses.replace(states.done(), receipt=None)
     for state in (states.choosing(), states.running(10), states.running(20), no_receipt, states.done(), states.done()):
         panel.update(state)
@@ -123,4 +124,5 @@ def test_after_the_end_the_widgets_are_gone_and_a_late_receipt_is_still_shown(ac
     pages = {"text/plain", "text/html"}
     view = pages | {"application/vnd.jupyter.widget-view+json"}
     assert [(False, view), (True, view), (True, view), (True, pages), (True, pages)] == shown
-    assert all(widget.comm is None for widget in panel._all())
+    assert all(widget.comm is None for widget in before)
+    assert "saved, profiling counted" in by_class(panel, "gk-last").value

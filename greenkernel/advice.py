@@ -7,9 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 
+from greenkernel.cell.files import stored
 from greenkernel.clock import Clock, GridTime
 from greenkernel.model.power import SitePower
 from greenkernel.model.predict import SiteFacts, predict
@@ -28,6 +31,7 @@ from greenkernel.records import (
     Profile,
     Receipt,
     Request,
+    SourceFile,
     SourceInfo,
 )
 from greenkernel.run.bundle import BundleRef, build_bundle, runner_packages
@@ -77,6 +81,8 @@ class Stages:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
         measured = self._profile(store, request, capture, say)
+        files = self._opened(store, request, measured)
+        capture = replace(capture, files=(*capture.files, *files))
         now = self._clock.now()
         grid = grid_time(self._settings.sites.clock, now)
         grids = site_grids(self._settings, grid)
@@ -96,6 +102,7 @@ class Stages:
             impossible=_why_impossible(planned) if isinstance(planned, Impossible) else None,
             home=self._settings.home_site,
             capture_bytes=capture.bytes,
+            files=files,
         )
 
     def replan(self, seen: Seen) -> PlanNow | None:
@@ -160,6 +167,12 @@ class Stages:
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _opened(self, store: RunStore, request: Request, measured: Profile) -> tuple[SourceFile, ...]:
+        """Files that the slices have opened, as they are now; what is gone meanwhile the cell will not find either."""
+        folder = Path(request.folder)
+        there = {name: folder / name for name in measured.files if (folder / name).is_file()}
+        return stored(there, store.blobs)
 
     def _predict(
         self, measured: Profile, request: Request, capture: Capture, grids: Mapping[str, SiteGrid], now: datetime

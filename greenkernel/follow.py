@@ -9,6 +9,7 @@ from greenkernel.options import describe_due
 from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
 from greenkernel.records import RunState
 from greenkernel.session import Run
+from greenkernel.units import format_bytes
 from greenkernel.voices import Voice
 
 _IF_THIS_SLEEPS = "while this machine sleeps, planning, moves and embedded sites stand still; jobs on Kubernetes go on"
@@ -79,6 +80,9 @@ class _Teller:
         run = self._run
         if not self._advised and (advice := run.advice) is not None:
             self._advised = True
+            if advice.files:
+                names = ", ".join(f"{file.path} ({format_bytes(file.bytes)})" for file in advice.files)
+                self._voice.say(f"travels too, for slices have opened it: {names}")
             self._voice.say(profile_text(advice.profile))
             self._voice.say(predictions_text(advice.predictions, advice.plan))
             if advice.plan is not None:

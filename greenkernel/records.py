@@ -248,7 +248,8 @@ class Profile:
     """The slices of a cell and what was decided about its rows; no slices: not possible or not wanted (see notes).
 
     ``cpu_s`` and ``wall_s`` are what profiling took, discarded slices and process starts included; ``startup_s`` is
-    what a fresh process needs before the cell: reading its values back and importing.
+    what a fresh process needs before the cell: reading its values back and importing. ``files`` are those that slices
+    opened below the notebook's folder and that nobody had named.
     """
 
     slices: tuple[Slice, ...]
@@ -257,6 +258,7 @@ class Profile:
     knob: str | None = None
     knob_full: int | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     cpu_s: float = 0.0
     wall_s: float = 0.0
     startup_s: float = 0.0

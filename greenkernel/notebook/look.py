@@ -46,7 +46,7 @@ class Looker:
     def look(self) -> PanelState:
         """The run as it is now."""
         run, request = self._run, self._submission.request
-        advice = run.advice
+        advice, capture = run.advice, self._submission.capture
         state = run.state
         if self._intensity is None and advice is not None:
             self._intensity = self._intensities(advice)
@@ -57,7 +57,7 @@ class Looker:
             detail=run.detail,
             at=self._home.clock.now(),
             due_at=request.due_at,
-            capture=self._submission.capture,
+            capture=advice.complete(capture) if advice else capture,
             profile=advice.profile if advice else None,
             predictions=advice.predictions if advice else (),
             plan=run.plan or (advice.plan if advice else None),

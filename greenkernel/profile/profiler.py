@@ -72,6 +72,7 @@ def profile(
         file_name=request.file_name,
         logical_cores=request.logical_cores,
         script=request.script,
+        notebook=request.folder,
     )
     began = clock.now()
     profiler = Profiler(request, setup, folder, cores_max, on_progress, site)
@@ -100,6 +101,7 @@ class Profiler:
     knob: Knob | None = None
     knob_full: int | None = None
     cpu_s: float = 0.0
+    files: set[str] = field(default_factory=set)
     _starts: list[tuple[float, float]] = field(default_factory=list)
     _processes: list[SliceProcess] = field(default_factory=list)
 
@@ -139,6 +141,7 @@ class Profiler:
             knob=self.knob.name if self.knob is not None else None,
             knob_full=self.knob_full,
             notes=tuple(self.notes),
+            files=tuple(sorted(self.files)),
             cpu_s=self.cpu_s,
             wall_s=wall_s,
             startup_s=min((wall for wall, _ in self._starts), default=0.0),
@@ -263,6 +266,7 @@ class Profiler:
         self.on_progress(f"slice {len(self._processes)}: {what} on {cores} core{'s' if cores > 1 else ''}")
         began = time.monotonic()
         measured = process.run(self.rows, part, knobs, limit_s)
+        self.files |= set(measured.files) if isinstance(measured, Measured) else set()
         # A slice that was stopped tells nothing; it was busy for at most as long as it ran.
         self.cpu_s += measured.cpu_s if isinstance(measured, Measured) else (time.monotonic() - began) * cores
         return measured

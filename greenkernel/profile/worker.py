@@ -39,7 +39,10 @@ _END_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceSetup:
-    """What all slices of a cell have in common; ``logical_cores`` is what ``n_jobs=-1`` means."""
+    """What all slices of a cell have in common; ``logical_cores`` is what ``n_jobs=-1`` means.
+
+    ``notebook`` is the folder whose files they may read.
+    """
 
     capture: Capture
     store: StoreAddress
@@ -47,6 +50,7 @@ class SliceSetup:
     file_name: str
     logical_cores: int
     script: str | None = None
+    notebook: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +65,17 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the execution of a slice used. ``error``: how the cell ended, None where it came to its end."""
+    """What the execution of a slice used. ``error``: how the cell ended, None where it came to its end.
+
+    ``files`` are those of the notebook's folder that it opened and that do not travel with the cell.
+    """
 
     cpu_s: float
     wall_s: float
     peak_rss_bytes: int
     rows: int | None = None
     error: str | None = None
+    files: tuple[str, ...] = ()
     serial_share: float | None = None
     idle_share: float | None = None
 
@@ -108,6 +116,7 @@ class SliceProcess:
                 "capture": setup.capture,
                 "script": setup.script,
                 "folder": str(folder),
+                "notebook": setup.notebook,
                 "cores": cores,
                 "logical_cores": setup.logical_cores,
                 "file_name": setup.file_name,

@@ -98,6 +98,9 @@ class Runner:
 
         submission = self._store.submission()
         request, capture = submission.request, submission.capture
+        advice = self._store.advice()
+        if advice is not None:
+            capture = advice.complete(capture)
         opened = self._store.epoch(self._job.epoch)
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)

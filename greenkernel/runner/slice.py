@@ -20,6 +20,7 @@ from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinit
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.restore import restore, surroundings_of
+from greenkernel.runner.slice_folder import SliceFolder
 from greenkernel.runner.slice_guard import guard
 from greenkernel.runner.slice_order import SliceJob, SliceOrder
 from greenkernel.runner.slice_rows import cut_rows, describe
@@ -46,7 +47,10 @@ def main() -> int:
         _say(said, {"error": str(e)})
         return 0
     given = [name for name in namespace if not name.startswith("__")]
-    guard(folder)
+    links = SliceFolder(folder / "work", Path(job.notebook))
+    if job.notebook:
+        links.link()
+    guard(folder, links)
     _import_all(job.capture.transformed)
     execute("pass", {}, lambda _: None, file_name="<first>")  # the shell's own modules
     infos = [describe(name, namespace[name]) for name in given]
@@ -54,11 +58,13 @@ def main() -> int:
     _say(said, {"names": infos, "startup_s": time.monotonic() - began, "cpu_s": used.cpu_s})
     line = orders.readline()
     if line:
-        _say(said, _run(job, from_json(line, SliceOrder), namespace, surroundings))
+        _say(said, _run(job, from_json(line, SliceOrder), namespace, surroundings, links))
     return 0
 
 
-def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any], surroundings: Surroundings) -> dict[str, Any]:
+def _run(
+    job: SliceJob, order: SliceOrder, namespace: dict[str, Any], surroundings: Surroundings, links: SliceFolder
+) -> dict[str, Any]:
     rows = cut_rows(namespace, order.cut) if order.cut is not None else None
     namespace.update(order.knobs)
     folder = Path(job.folder)
@@ -78,7 +84,7 @@ def _run(job: SliceJob, order: SliceOrder, namespace: dict[str, Any], surroundin
             surroundings=surroundings,
         )
         outcome = outcome if job.script is None else outcome.as_script()
-    return {**meter.used, "rows": rows, "error": _error(outcome)}
+    return {**meter.used, "rows": rows, "error": _error(outcome), "files": sorted(links.read)}
 
 
 class Meter:

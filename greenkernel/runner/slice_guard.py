@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from greenkernel.runner.slice_folder import SliceFolder
+
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Events of the interpreter whose first argument, or first two, name a path that changes.
 _CHANGING = {
@@ -16,15 +18,15 @@ _CHANGING = {
     "os.rmdir": 1,
     "os.link": 2,
     "os.symlink": 2,
-    "os.truncate": 1,
-    "os.chmod": 1,
     "shutil.rmtree": 1,
 }
+# Those that change what a link leads to.
+_THROUGH = frozenset({"os.truncate", "os.chmod", "os.chown", "os.utime"})
 _ALWAYS = ("/dev/", "/proc/")
 _LOCAL = ("127.", "::1", "localhost")
 
 
-def guard(folder: Path) -> None:
+def guard(folder: Path, work: SliceFolder) -> None:
     """From now on this process may write below ``folder`` only and connect to this machine only.
 
     A hook of the interpreter, so it binds Python code and not C libraries that open files by themselves, nor child
@@ -32,17 +34,34 @@ def guard(folder: Path) -> None:
 
     Args:
         folder: The slice's own folder.
+        work: The working folder inside it, where links to the notebook's files are.
     """
     root = str(folder.resolve()) + os.sep
+    busy = False
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
+        nonlocal busy
+        if busy:  # our own copying
+            return
+        if event == "open" and isinstance(args[0], str | bytes | os.PathLike):
             path, mode, flags = args
-            if (isinstance(flags, int) and flags & _WRITING) or (isinstance(mode, str) and set(mode) & set("wax+")):
-                _check(path, root)
+            writes = bool(isinstance(flags, int) and flags & _WRITING)
+            writes = writes or (isinstance(mode, str) and bool(set(mode) & set("wax+")))
+            truncates = (isinstance(flags, int) and bool(flags & os.O_TRUNC)) or (isinstance(mode, str) and "w" in mode)
+            busy = True
+            try:
+                work.opened(os.fsdecode(path), writes=writes, truncates=truncates)
+            finally:
+                busy = False
+            if writes:
+                _check(os.path.realpath(os.fsdecode(path)), root)
         elif event in _CHANGING:
             for path in args[: _CHANGING[event]]:
-                _check(path, root)
+                if isinstance(path, str | bytes | os.PathLike):
+                    above, name = os.path.split(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
+                    _check(os.path.join(os.path.realpath(above), name), root)  # noqa: PTH118
+        elif event in _THROUGH and isinstance(args[0], str | bytes | os.PathLike):
+            _check(os.path.realpath(os.fsdecode(args[0])), root)
         elif event == "socket.connect":
             address = args[1]
             if isinstance(address, tuple) and not str(address[0]).startswith(_LOCAL):
@@ -51,9 +70,6 @@ def guard(folder: Path) -> None:
     sys.addaudithook(hook)
 
 
-def _check(path: Any, root: str) -> None:
-    if not isinstance(path, str | bytes | os.PathLike):
-        return  # a descriptor that was opened before
-    full = os.path.realpath(os.fsdecode(path))
+def _check(full: str, root: str) -> None:
     if not (full + os.sep).startswith(root) and not full.startswith(_ALWAYS):
         raise PermissionError(f"a slice of a cell may not write outside of its own folder: {full}")

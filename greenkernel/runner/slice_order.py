@@ -31,7 +31,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceJob:
-    """What a slice is told first; ``folder`` is its own, ``logical_cores`` is what ``n_jobs=-1`` means."""
+    """What a slice is told first; ``folder`` is its own, ``logical_cores`` is what ``n_jobs=-1`` means.
+
+    ``notebook`` is the notebook's folder, whose files it may read; empty: there is none.
+    """
 
     url: str
     options: dict[str, str]
@@ -39,6 +42,7 @@ class SliceJob:
     capture: Capture
     script: str | None
     folder: str
+    notebook: str
     cores: int
     logical_cores: int
     file_name: str

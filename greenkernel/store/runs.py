@@ -22,7 +22,7 @@ Everything is sealed with the home's key under its own name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +31,7 @@ from greenkernel.records import (
     Capture,
     ClockInfo,
     EpochOpen,
+    Item,
     Plan,
     Prediction,
     Profile,
@@ -41,6 +42,7 @@ from greenkernel.records import (
     Request,
     Result,
     RunState,
+    SourceFile,
 )
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.codec import sealed, unsealed
@@ -59,7 +61,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What is known before anything is shipped. ``impossible`` says why no plan was found, and what would help."""
+    """What is known before anything is shipped. ``impossible`` says why no plan was found, and what would help.
+
+    ``files`` travel besides those of the capture: slices have opened them.
+    """
 
     profile: Profile
     predictions: tuple[Prediction, ...]
@@ -68,6 +73,12 @@ class Advice:
     impossible: str | None = None
     home: str = ""
     capture_bytes: int = 0
+    files: tuple[SourceFile, ...] = ()
+
+    def complete(self, capture: Capture) -> Capture:
+        """All that travels."""
+        items = [Item(name=f.path, kind="file", bytes=f.bytes, why="opened by a slice") for f in self.files]
+        return replace(capture, files=(*capture.files, *self.files), items=(*capture.items, *items))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

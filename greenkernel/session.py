@@ -17,7 +17,7 @@ from typing import Any
 from greenkernel.cell.bind import Loaded, Meanwhile, bind, load_result, rebuild_error
 from greenkernel.cell.capture import capture
 from greenkernel.cell.files_back import put_files
-from greenkernel.cell.surroundings import settings_back
+from greenkernel.cell.surroundings import settings_back, taken_here
 from greenkernel.cell.transform import to_python
 from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
@@ -261,12 +261,14 @@ class Run:
         loaded = self.loaded(allow_error=True)
         result = self._store.result()
         assert result is not None
+        submission = self.submission
+        folder = Path(submission.request.folder)
+        settings = taken_here(folder, ())  # before names are bound: modules that are imported then change some
         messages = bind(loaded, result, namespace, meanwhile)
         messages += self.bring_files()
         if result.surroundings is not None:
-            submission = self.submission
-            sent, folder = submission.capture.surroundings, Path(submission.request.folder)
-            messages += settings_back(result.surroundings, sent, self._store.blobs, folder)
+            sent = submission.capture.surroundings
+            messages += settings_back(result.surroundings, sent, settings, self._store.blobs, folder)
         return messages
 
     def bring_files(self, folder: Path | None = None) -> list[str]:

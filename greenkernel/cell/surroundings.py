@@ -59,14 +59,21 @@ def variables_set_here() -> list[str]:
     return list(_set_here())
 
 
-def settings_back(changed: Payload, sent: Payload | None, blobs: Blobs, root: Path) -> list[str]:
+def settings_back(changed: Payload, sent: Payload | None, now: Taken, blobs: Blobs, root: Path) -> list[str]:
     """Set here what a cell has set there, unless it was changed here meanwhile.
+
+    Args:
+        changed: What the cell has changed.
+        sent: The settings as they were sent.
+        now: As they are here.
+        blobs: Where both are.
+        root: The notebook's folder.
 
     Returns:
         Sentences on what stays as it is.
     """
     theirs = _loaded(sent, blobs) if sent is not None else {}
-    return put_back(_loaded(changed, blobs), theirs, taken_here(root, ()), root)
+    return put_back(_loaded(changed, blobs), theirs, now, root)
 
 
 def _loaded(payload: Payload, blobs: Blobs) -> Taken:

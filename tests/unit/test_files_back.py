@@ -1,0 +1,187 @@
+"""Files of a cell: found by its texts, listed with what they were, and put back at once, hostile lists refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from greenkernel.cell.files_back import put_files
+from greenkernel.cell.named_files import find_named, texts_in, texts_of
+from greenkernel.errors import IntegrityError, UserError
+from greenkernel.records import FileChange, SourceFile
+from greenkernel.runner.files import FilesBefore, write_file
+from greenkernel.store.blobs import Blobs
+from greenkernel.store.hashing import KEY_BYTES
+from greenkernel.store.objects import ObjectStore, StoreAddress
+
+RUN = "0101000000-aaaaaa"
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    place = tmp_path / "store"
+    place.mkdir()
+    return Blobs(ObjectStore(StoreAddress(url=f"file://{place}")), b"k" * KEY_BYTES)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    place = tmp_path / "notebook"
+    (place / "data").mkdir(parents=True)
+    for name in ("data/a.csv", "data/b.csv", "part-1.npy", "part-2.npy", "notes.txt"):
+        (place / name).write_text(name)
+    (tmp_path / "outside.txt").write_text("outside")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("read('notes.txt')", {"notes.txt"}),
+        ("read('./notes.txt')", {"notes.txt"}),
+        ("read('data/' + name)", {"data/a.csv", "data/b.csv"}),
+        ("Path('data') / name", {"data/a.csv", "data/b.csv"}),
+        ("read(f'part-{n}.npy')", {"part-1.npy", "part-2.npy"}),
+        ("glob('data/*.csv')", {"data/a.csv", "data/b.csv"}),
+        ("print('no file, only words')", set()),
+        ("read('missing.csv')", set()),
+        ("read('.')", set()),
+        ("read('*')", set()),
+        ("x = 'a\\nb'", set()),
+    ],
+)
+def test_texts_name_files(cell: str, found: set[str], home: Path) -> None:
+    """A literal path, a folder, a pattern and an f-string name files; other texts name nothing."""
+    import ast
+
+    assert found == set(find_named(texts_in(ast.parse(cell)), home, 10**9)[0])
+
+
+def test_values_name_files_too(home: Path) -> None:
+    """A path in a captured variable, or in a list of them, travels as if the cell had named it."""
+    values = [Path("notes.txt"), ["part-1.npy"], {"x": "data/a.csv"}, 3]
+    assert {"notes.txt", "part-1.npy", "data/a.csv"} == set(find_named(texts_of(values), home, 10**9)[0])
+
+
+def test_what_does_not_travel_is_said(home: Path) -> None:
+    """A file outside of the folder and one that is too big are named."""
+    _, notes = find_named(["../outside.txt"], home, 10**9)
+    assert "lies outside" in notes[0]
+    kept, notes = find_named(["notes.txt", "data/a.csv"], home, 12)
+    assert 1 == len(kept)
+    assert "too big" in notes[0]
+
+
+def changes_of(work: Path, blobs: Blobs, sent: tuple[SourceFile, ...]) -> FilesBefore:
+    for file in sent:
+        write_file(file, blobs, work)
+    return FilesBefore(work, sent)
+
+
+def test_there_and_back(tmp_path: Path, home: Path, blobs: Blobs) -> None:
+    """Created, changed, appended and deleted files and new folders are at home as the cell left them."""
+    sent = tuple(
+        SourceFile(path=name, blob=blobs.put((home / name).read_bytes()), bytes=1)
+        for name in ("notes.txt", "part-1.npy", "data/a.csv")
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    before = changes_of(work, blobs, sent)
+    (work / "new" / "deep").mkdir(parents=True)
+    (work / "new" / "deep" / "file.bin").write_bytes(b"\0" * 100)
+    (work / "empty").mkdir()
+    with (work / "notes.txt").open("a") as file:
+        file.write(" and more")
+    (work / "part-1.npy").unlink()
+    os.utime(work / "data" / "a.csv", ns=(1, 1))
+    (work / "__pycache__").mkdir()
+    changes, left_out = before.changes(blobs)
+    assert {} == left_out
+    assert {"new", "new/deep", "new/deep/file.bin", "empty", "notes.txt", "part-1.npy"} == {c.path for c in changes}
+    assert [] == put_files(changes, blobs, home, RUN)
+    assert "notes.txt and more" == (home / "notes.txt").read_text()
+    assert 100 == len((home / "new" / "deep" / "file.bin").read_bytes())
+    assert (home / "empty").is_dir()
+    assert not (home / "part-1.npy").exists()
+    assert [] == put_files(changes, blobs, home, RUN)
+    assert [] == [path for path in home.iterdir() if "greenkernel" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "here", "kept", "said"),
+    [
+        (("file", b"theirs", b"sent"), b"mine", b"mine", "changed here too"),
+        (("file", b"theirs", None), b"mine", b"mine", "changed here too"),
+        (("file", b"theirs", b"sent"), b"theirs", b"theirs", None),
+        (("file", b"theirs", b"sent"), b"sent", b"theirs", None),
+        (("file", b"theirs", b"sent"), None, None, "changed here too"),
+        (("deleted", None, b"sent"), b"mine", b"mine", "still here"),
+        (("deleted", None, b"sent"), b"sent", None, None),
+    ],
+)
+def test_conflicts_are_kept_beside(
+    change: tuple[str, bytes | None, bytes | None],
+    here: bytes | None,
+    kept: bytes | None,
+    said: str | None,
+    home: Path,
+    blobs: Blobs,
+) -> None:
+    """What was changed at both ends stays as it is here; the cell's goes beside it under the run's name."""
+    kind, theirs, base = change
+    target = home / "x.txt"
+    if here is not None:
+        target.write_bytes(here)
+    made = FileChange(
+        path="x.txt",
+        kind=kind,  # type: ignore[arg-type]
+        blob=blobs.put(theirs) if theirs is not None else None,
+        base=blobs.address(base) if base is not None else None,
+    )
+    messages = put_files([made], blobs, home, RUN)
+    assert (said is None) == (messages == [])
+    assert all(said is not None and said in message for message in messages)
+    assert kept == (target.read_bytes() if target.exists() else None)
+    if said == "changed here too":
+        assert b"theirs" == (home / f"x.txt.{RUN}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x",
+        "/etc/x",
+        "a/../../x",
+        "",
+        "C:/x",
+        "a\\..\\x",
+        "link/x",
+        "a\0b",
+        "linked.txt",
+        "..",
+        "a/../..",
+        "x" * 5000,
+    ],
+)
+def test_hostile_lists_touch_nothing(path: str, home: Path, blobs: Blobs, tmp_path: Path) -> None:
+    """A path that leaves the folder, by whatever way, is refused before any file of the list is written."""
+    (home / "link").symlink_to(tmp_path)
+    (home / "linked.txt").symlink_to(tmp_path / "outside.txt")
+    good = FileChange(path="good.txt", kind="file", blob=blobs.put(b"good"))
+    bad = FileChange(path=path, kind="file", blob=blobs.put(b"bad"))
+    with pytest.raises((IntegrityError, UserError)):
+        put_files([good, bad], blobs, home, RUN)
+    assert not (home / "good.txt").exists()
+    assert "outside" == (tmp_path / "outside.txt").read_text()
+
+
+def test_changed_bytes_touch_nothing(home: Path, blobs: Blobs, tmp_path: Path) -> None:
+    """Contents that are not what was sent are refused before any file is written."""
+    good = FileChange(path="good.txt", kind="file", blob=blobs.put(b"good"))
+    bad = FileChange(path="bad.txt", kind="file", blob=blobs.put(b"bad"))
+    (tmp_path / "store" / "blobs" / str(bad.blob)).write_bytes(b"changed")
+    with pytest.raises(IntegrityError):
+        put_files([good, bad], blobs, home, RUN)
+    assert not (home / "good.txt").exists()

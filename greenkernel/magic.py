@@ -13,6 +13,8 @@ from greenkernel.errors import GreenKernelError, UserError
 from greenkernel.options import OPTIONS, Parser, add_options
 
 _WAITS = "waiting for the run; Interrupt stops the waiting only, the run goes on"
+# The metadata of our own displays, by which they can be told from the cell's.
+_OURS = {"greenkernel": True}
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -130,7 +132,7 @@ class NotebookVoice:
         """A display that stays."""
         from IPython.display import display
 
-        display(_both(text), raw=True)
+        display(_both(text), raw=True, metadata=_OURS)
 
     def status(self, text: str) -> None:
         """One display that is updated in place."""
@@ -140,9 +142,9 @@ class NotebookVoice:
             return
         self._last = text
         if self._status is None:
-            self._status = display(_both(text), raw=True, display_id=True)
+            self._status = display(_both(text), raw=True, metadata=_OURS, display_id=True)
         else:
-            self._status.update(_both(text), raw=True)
+            self._status.update(_both(text), raw=True, metadata=_OURS)
 
     def show(self, event: Any) -> None:
         """What the cell printed or showed, as if it had run here."""

@@ -497,25 +497,4 @@ CASES = (
         fresh=True,
         differs="the flags of a future import do not hold for later cells",
     ),
-    Case(
-        shows="typing",
-        cell=code("""
-            from typing import TypedDict, NamedTuple, Generic, TypeVar, Protocol
-            T = TypeVar('T')
-            class Box(Generic[T]):
-                def __init__(self, v: T) -> None:
-                    self.v = v
-            class Movie(TypedDict):
-                name: str
-            class Pt(NamedTuple):
-                x: int = 0
-            class Q(Protocol):
-                def q(self) -> int: ...
-            b = Box[int](3)
-            m: Movie = {'name': 'x'}
-            p = Pt(4)
-            """),
-        then=("isinstance(b, Box), p._replace(x=1), Box[T], m",),
-        skips=("__annotations__",),
-    ),
 )

@@ -145,7 +145,11 @@ CASES = (
             facts
             """),
     ),
-    Case(shows="input is refused", cell="input('name? ')"),
+    Case(
+        shows="input is refused",
+        cell="input('name? ')",
+        differs="input on a site ends with EOFError and its prompt is printed",
+    ),
     Case(
         shows="display of values",
         cell=code("""
@@ -422,11 +426,11 @@ CASES = (
     ),
     Case(
         shows="prints of many threads",
-        cell=code("""
+        cell=code(r"""
             import threading
             def say(n):
                 for i in range(20):
-                    print(f'thread {n} line {i}')
+                    print(f'thread {n} line {i}\n', end='')
             ts = [threading.Thread(target=say, args=(n,)) for n in range(4)]
             [t.start() for t in ts]
             [t.join() for t in ts]

@@ -23,7 +23,7 @@ from jupyter_client.manager import KernelManager
 PROBE = Path(__file__).with_name("probe.py")
 MAGIC = "%%greentrain --auto --no-profile"
 HERE = "#: green"
-_TIMEOUT_S = 120
+_TIMEOUT_S = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+> (\d+) ?(.*)$")
 _CELL = re.compile(rf"<greentrain cell \d+>|{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py|<>(?=:\d)")
@@ -103,8 +103,10 @@ class Kernel:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._manager = KernelManager(kernel_name="python3")
-        env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "", **environment}
-        del env["MPLBACKEND"]
+        env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), **environment}
+        # In a test's process a kernel does not watch its descriptors.
+        for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):
+            env.pop(name, None)
         self._manager.start_kernel(cwd=str(folder), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._client: BlockingKernelClient = self._manager.blocking_client()
         self._client.start_channels()
@@ -282,7 +284,7 @@ def _shown(messages: list[dict[str, Any]], case: Case, place: Path) -> Shown:
         elif kind == "clear_output":
             text_ends()
             shown.parts.append(["clear_output", content["wait"]])
-        elif "data" not in content:  # what widgets tell their front end
+        elif kind.startswith("comm_"):  # what widgets tell their front end
             continue
         elif content["metadata"].get("greenkernel"):
             shown.ours.append(content["data"]["text/plain"])

@@ -129,9 +129,7 @@ CASES = (
         then=("'a' in globals()",),
         differs="a name that %reset_selective deletes is not known as deleted",
     ),
-    Case(
-        shows="lists of magics and aliases", cell="%alias_magic t timeit\n%t -n1 -r1 1 + 1", numbers=False, fresh=True
-    ),
+    Case(shows="an alias of a magic", cell="%alias_magic t timeit\n%t -n1 -r1 1 + 1", numbers=False, fresh=True),
     Case(
         shows="a magic of the notebook",
         before=(
@@ -183,7 +181,7 @@ CASES = (
         differs="an extension that the cell loads is not loaded at home",
     ),
     Case(
-        shows="macros, store and bookmarks apart: who_ls",
+        shows="a list of names by who_ls",
         before=("a = 1\nb = 'x'",),
         cell="c = a\nnames = %who_ls int",
         skips=("names",),
@@ -194,7 +192,6 @@ CASES = (
         before=("%xmode Minimal",),
         cell="x = 1\nraise ValueError('short')",
         fresh=True,
-        differs="only the lines of our own check are missing: Minimal shows no lines",
     ),
     Case(
         shows="the question mark", cell="x = [1]\nx?", differs="help is printed, as no pager of the notebook is opened"
@@ -206,7 +203,7 @@ CASES = (
         differs="help is printed, as no pager of the notebook is opened; what it names does not travel",
     ),
     Case(
-        shows="prun and debug apart: time in a function",
+        shows="magics called through the shell",
         cell=code("""
             ip = get_ipython()
             ip.run_line_magic('time', 'pass')
@@ -215,7 +212,6 @@ CASES = (
             del ip, c
             """),
         numbers=False,
-        differs="names that a cell magic inside a computed text binds",
     ),
     Case(
         shows="run_cell inside the cell",
@@ -258,7 +254,7 @@ CASES = (
         skips=("count",),
         fresh=True,
     ),
-    Case(shows="html and markdown cells below the magic", cell="%%html\n<b>bold</b>"),
+    Case(shows="an html cell below the magic", cell="%%html\n<b>bold</b>"),
     Case(
         shows="an indented magic in a loop",
         cell="for i in range(2):\n    %time x = i\n    y = !echo {i}\ny",
@@ -267,10 +263,10 @@ CASES = (
     Case(shows="automagic and help words", cell="pwd_ = 1\n%automagic off\nx = 2", fresh=True),
     Case(shows="a semicolon after a magic", cell="x = 3\n%time x;", numbers=False),
     Case(
-        shows="async timeit apart: autoawait",
+        shows="autoawait",
         before=("import asyncio\nasync def f():\n    return 5",),
         cell="%autoawait\nr = await f()\nr",
     ),
-    Case(shows="javascript and latex cells", cell="%%latex\n$x^2$"),
-    Case(shows="pip and conda apart: python cell", cell="%%python\nprint('other python')\nx = 1", ordered=False),
+    Case(shows="a latex cell", cell="%%latex\n$x^2$"),
+    Case(shows="a python cell of another process", cell="%%python\nprint('other python')\nx = 1", ordered=False),
 )

@@ -254,10 +254,10 @@ CASES = (
     ),
     Case(
         shows="the last result and Out",
-        before=("41 + 1",),
+        before=("40", "41 + 1"),
         cell="a = _ + 1\nb = Out[max(Out)]\nc = __\na",
         then=("_, len(Out)",),
-        differs="the history of results is not what the cell sees on a site",
+        differs="the names __ and ___ of earlier results count as dunder names and do not travel",
     ),
     Case(shows="the last result after the cell", cell="[1, 2]", then=("_", "Out[max(Out)], _")),
     Case(

@@ -296,11 +296,11 @@ CASES = (
             code("""
             import math
             math.tau2 = 2 * math.tau
-            import json
-            json.dumps = lambda *a, **k: 'patched'
+            import colorsys
+            colorsys.rgb_to_hsv = lambda *a: 'patched'
             """),
         ),
-        cell="r = json.dumps([1]), round(math.tau2, 3)\nr",
+        cell="r = colorsys.rgb_to_hsv(1, 0, 0), round(math.tau2, 3)\nr",
         fresh=True,
         differs="attributes that earlier cells have set on modules stay at home",
     ),

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from greenkernel.store.runs import LogEvent
 
+# The metadata of our own displays, by which they can be told from the cell's.
+OURS = {"greenkernel": True}
+
 
 class Voice(Protocol):
     """Where our own words and the cell's output go."""
@@ -78,7 +81,7 @@ class NotebookVoice:
         """A display that stays."""
         from IPython.display import display
 
-        display(bundle(text), raw=True)
+        display(bundle(text), raw=True, metadata=OURS)
 
     def status(self, text: str) -> None:
         """One display that is updated in place."""
@@ -88,9 +91,9 @@ class NotebookVoice:
             return
         self._last = text
         if self._status is None:
-            self._status = display(bundle(text), raw=True, display_id=True)
+            self._status = display(bundle(text), raw=True, metadata=OURS, display_id=True)
         else:
-            self._status.update(bundle(text), raw=True)
+            self._status.update(bundle(text), raw=True, metadata=OURS)
 
     def show(self, event: LogEvent) -> None:
         """What the cell printed or showed, as if it had run here."""

@@ -46,9 +46,9 @@ class CellOutput:
 
     def say(self, text: str) -> None:
         """A sentence of ours."""
-        from greenkernel.voices import bundle
+        from greenkernel.voices import OURS, bundle
 
-        self._send("display_data", {"data": bundle(text), "metadata": {}, "transient": {}})
+        self._send("display_data", {"data": bundle(text), "metadata": dict(OURS), "transient": {}})
 
     def error(self, error: BaseException, lines: list[str]) -> None:
         """An exception with its formatted traceback."""

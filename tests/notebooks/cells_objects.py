@@ -1,0 +1,739 @@
+"""Cells about classes, instances, containers, aliases and changes in place."""
+
+from __future__ import annotations
+
+from tests.notebooks.compare import Case, code
+
+_POINT = code("""
+    class P:
+        made = 0
+        def __init__(self, x):
+            self.x = x
+            P.made += 1
+        def twice(self):
+            return 2 * self.x
+        def __eq__(self, other):
+            return self.x == other.x
+        def __repr__(self):
+            return f'P({self.x})'
+    """)
+_INNER = "what the cell changes inside another object is a copy for names that it does not read"
+
+CASES = (
+    Case(
+        shows="a class of an earlier cell gets instances",
+        before=(_POINT,),
+        cell="a = P(1)\nb = [P(2), a]\na.x += 10\nb",
+        then=(
+            "isinstance(a, P), type(b[0]) is P, P.made, a.twice()",
+            "import pickle\npickle.loads(pickle.dumps(b)) == b",
+        ),
+    ),
+    Case(
+        shows="a class of the cell",
+        cell=_POINT + "\na = P(1)",
+        then=(
+            "b = P(2)\nisinstance(a, P), P.made, type(a) is type(b)",
+            "import pickle\ntype(pickle.loads(pickle.dumps(a))) is P",
+            "P.__module__, P.__qualname__",
+        ),
+    ),
+    Case(
+        shows="instances stay instances through two cells",
+        before=(_POINT + "\na = P(1)",),
+        cell="c = P(a.x + 1)\nsame = type(a) is P",
+        then=("isinstance(c, P), type(c) is type(a), c == P(2)",),
+    ),
+    Case(
+        shows="a class is defined anew",
+        before=(_POINT + "\nold = P(1)",),
+        cell=_POINT.replace("2 *", "3 *") + "\nnew = P(1)",
+        then=("isinstance(old, P), isinstance(new, P), old.twice(), new.twice()",),
+    ),
+    Case(
+        shows="attributes of a class are changed",
+        before=(_POINT + "\na = P(1)",),
+        cell="P.made = 100\nP.extra = lambda self: self.x * 7\ndel P.__eq__",
+        then=("P.made, a.extra(), a == P(1)",),
+    ),
+    Case(
+        shows="a method is patched",
+        before=(_POINT + "\na = P(3)",),
+        cell="old = P.twice\nP.twice = lambda self: old(self) + 1\na.twice()",
+        then=("a.twice(), old(a)",),
+    ),
+    Case(
+        shows="inheritance from a class of the notebook",
+        before=(_POINT,),
+        cell=code("""
+            class Q(P):
+                def twice(self):
+                    return super().twice() + 1
+            q = Q(2)
+            q.twice()
+            """),
+        then=("isinstance(q, P), Q.__mro__[1] is P, q.twice(), issubclass(Q, P)",),
+    ),
+    Case(
+        shows="a diamond, a mixin and super",
+        cell=code("""
+            class A:
+                def who(self): return ['A']
+            class B(A):
+                def who(self): return ['B', *super().who()]
+            class C(A):
+                def who(self): return ['C', *super().who()]
+            class D(B, C):
+                def who(self): return ['D', *super().who()]
+            d = D()
+            """),
+        then=("d.who(), [k.__name__ for k in D.__mro__]",),
+    ),
+    Case(
+        shows="a dataclass of an earlier cell",
+        before=(
+            code("""
+                from dataclasses import dataclass, field, replace, asdict
+                @dataclass(order=True)
+                class R:
+                    n: int
+                    tags: list = field(default_factory=list, compare=False)
+                r = R(1)
+                kept = r.tags
+                """),
+        ),
+        cell=code("""
+            r.tags.append('t')
+            s = replace(r, n=2)
+            d = asdict(s)
+            sorted([s, r])
+            """),
+        then=("kept, r.tags is kept, s > r, r",),
+        differs=_INNER,
+    ),
+    Case(
+        shows="a dataclass of the cell",
+        cell=code("""
+            from dataclasses import dataclass, field, fields
+            @dataclass(frozen=True)
+            class F:
+                a: int
+                b: str = 'x'
+            @dataclass(slots=True)
+            class S:
+                v: float = 0.0
+            f, s = F(1), S(2.0)
+            f
+            """),
+        then=(
+            code("""
+            s.v = 3.0
+            f == F(1), hash(f) == hash(F(1)), [x.name for x in fields(F)], S(3.0) == s
+            """),
+        ),
+    ),
+    Case(
+        shows="enums",
+        before=(
+            code("""
+                from enum import Enum, IntFlag, auto
+                class Colour(Enum):
+                    RED = 1
+                    BLUE = auto()
+                mine = Colour.RED
+                """),
+        ),
+        cell=code("""
+            class Way(IntFlag):
+                N = 1
+                S = 2
+            is_red = mine is Colour.RED
+            other = Colour['BLUE']
+            both = Way.N | Way.S
+            by = {Colour.RED: 'r'}
+            """),
+        then=("other is Colour.BLUE, mine in by, Way.N in both, list(Colour), by[mine]",),
+    ),
+    Case(
+        shows="named tuples",
+        before=(
+            code("""
+            from collections import namedtuple
+            Pt = namedtuple('Pt', 'x y')
+            p = Pt(1, 2)
+            """),
+        ),
+        cell=code("""
+            q = p._replace(x=5)
+            T = namedtuple('T', ['a', 'b'], defaults=[0])
+            t = T(1)
+            q
+            """),
+        then=("isinstance(q, Pt), type(q) is type(p), t == T(1, 0), q.x, Pt(3, 4)",),
+    ),
+    Case(
+        shows="a NamedTuple in the class syntax, of the cell",
+        cell=code("""
+            from typing import NamedTuple
+            class Pt(NamedTuple):
+                x: int
+                y: int = 0
+            p = Pt(4)
+            """),
+        then=("p._replace(x=1), isinstance(p, Pt)",),
+        differs="cloudpickle sets __slots__ of a class made by typing.NamedTuple, which refuses it",
+    ),
+    Case(
+        shows="a NamedTuple in the class syntax, of an earlier cell",
+        before=(
+            code("""
+            from typing import NamedTuple
+            class Pt(NamedTuple):
+                x: int
+                y: int = 0
+            p = Pt(4)
+            """),
+        ),
+        cell="q = p._replace(y=2)\nr = Pt(1, 1)\nq",
+        then=("isinstance(q, Pt), type(q) is type(p)",),
+        differs="cloudpickle sets __slots__ of a class made by typing.NamedTuple, which refuses it",
+    ),
+    Case(
+        shows="a TypedDict",
+        cell=code("""
+            from typing import TypedDict
+            class Movie(TypedDict, total=False):
+                name: str
+            m = Movie(name='x')
+            """),
+        then=("m, Movie.__total__",),
+    ),
+    Case(
+        shows="a generic class and a protocol",
+        cell=code("""
+            from typing import Generic, TypeVar, Protocol, runtime_checkable
+            T = TypeVar('T')
+            class Box(Generic[T]):
+                def __init__(self, v: T) -> None:
+                    self.v = v
+            @runtime_checkable
+            class HasV(Protocol):
+                v: int
+            b = Box[int](3)
+            """),
+        then=("isinstance(b, Box), Box[T], isinstance(b, HasV), isinstance(3, HasV)",),
+    ),
+    Case(
+        shows="an abstract class",
+        cell=code("""
+            from abc import ABC, abstractmethod
+            class Shape(ABC):
+                @abstractmethod
+                def area(self): ...
+            class Sq(Shape):
+                def __init__(self, a): self.a = a
+                def area(self): return self.a ** 2
+            s = Sq(3)
+            """),
+        then=("isinstance(s, Shape), s.area()", "Shape()"),
+    ),
+    Case(
+        shows="properties, static and class methods",
+        before=(
+            code("""
+                class T:
+                    def __init__(self): self._v = 1
+                    @property
+                    def v(self): return self._v
+                    @v.setter
+                    def v(self, n): self._v = n * 10
+                    @staticmethod
+                    def s(x): return x + 1
+                    @classmethod
+                    def c(cls): return cls()
+                t = T()
+                """),
+        ),
+        cell="t.v = 5\nu = T.c()\nw = T.s(1), t.v, u.v",
+        then=("t.v = 1\nt.v, u.v",),
+    ),
+    Case(
+        shows="slots, descriptors and metaclasses",
+        cell=code("""
+            class Meta(type):
+                def __new__(m, name, bases, space):
+                    space['tag'] = name.lower()
+                    return super().__new__(m, name, bases, space)
+            class Positive:
+                def __set_name__(self, owner, name): self.name = '_' + name
+                def __get__(self, o, t=None): return getattr(o, self.name, None) if o else self
+                def __set__(self, o, v):
+                    if v < 0: raise ValueError(v)
+                    setattr(o, self.name, v)
+            class K(metaclass=Meta):
+                __slots__ = ('a', '_n')
+                n = Positive()
+            k = K()
+            k.a = 1
+            k.n = 2
+            """),
+        then=("k.n = 5\nk.a, k.n, K.tag, type(K) is Meta, hasattr(k, '__dict__')",),
+    ),
+    Case(
+        shows="init_subclass registers",
+        before=(
+            code("""
+                class Base:
+                    registry = []
+                    def __init_subclass__(cls, **kw):
+                        super().__init_subclass__(**kw)
+                        Base.registry.append(cls)
+                class A(Base): pass
+                """),
+        ),
+        cell="class B(Base): pass\nn = len(Base.registry)",
+        then=(
+            "[c.__name__ for c in Base.registry], Base.registry[0] is A, Base.registry[-1] is B, len(Base.registry)",
+        ),
+    ),
+    Case(
+        shows="operators, iteration and call of an instance",
+        cell=code("""
+            class V:
+                def __init__(self, *v): self.v = v
+                def __add__(self, o): return V(*(a + b for a, b in zip(self.v, o.v)))
+                def __iter__(self): return iter(self.v)
+                def __len__(self): return len(self.v)
+                def __getitem__(self, i): return self.v[i]
+                def __call__(self, k): return [k * x for x in self]
+                def __repr__(self): return f'V{self.v}'
+            a = V(1, 2) + V(3, 4)
+            a(2)
+            """),
+        then=("a + a, len(a), a[0], list(a)",),
+    ),
+    Case(
+        shows="an instance with its own pickling",
+        before=(
+            code("""
+                class H:
+                    def __init__(self): self.cache = {'big': 1}; self.n = 0
+                    def __getstate__(self): return {'n': self.n}
+                    def __setstate__(self, s): self.__dict__.update(s); self.cache = {}
+                h = H()
+                alias = h
+                """),
+        ),
+        cell="h.n += 1",
+        then=("h.n, alias is h, h.cache",),
+        differs="state that __getstate__ leaves out does not travel, so the object's cache is as after unpickling",
+    ),
+    Case(
+        shows="functools",
+        before=(
+            code("""
+                import functools
+                def add(a, b=0, *, c=0): return a + b + c
+                def deco(f):
+                    @functools.wraps(f)
+                    def inner(*a, **k):
+                        inner.calls += 1
+                        return f(*a, **k)
+                    inner.calls = 0
+                    return inner
+                @deco
+                def named(x):
+                    'doc of named'
+                    return x
+                """),
+        ),
+        cell=code("""
+            inc = functools.partial(add, 1, c=5)
+            r = inc(2), named(3), functools.reduce(add, [1, 2, 3])
+            @deco
+            def fresh(x): return -x
+            fresh(1)
+            """),
+        then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
+    ),
+    Case(
+        shows="a single dispatch of the cell",
+        cell=code("""
+            import functools
+            @functools.singledispatch
+            def show(v): return 'any'
+            @show.register
+            def _(v: int): return 'int'
+            out = show(1), show('a')
+            """),
+        then=("show(2), show([])",),
+        skips=("show",),
+        differs="a function of functools.singledispatch holds weak references and does not come back, which is said",
+    ),
+    Case(
+        shows="a cached function goes on",
+        before=(
+            code("""
+            import functools
+            @functools.lru_cache(maxsize=10)
+            def slow(n):
+                return n * n
+            slow(2)
+            """),
+        ),
+        cell="a = slow(3), slow(2)\nslow.cache_info()",
+        then=("slow(3); slow.cache_info()",),
+        differs="the cache travels empty, and its counts come back as new",
+    ),
+    Case(
+        shows="a cached property",
+        before=(
+            code("""
+                import functools
+                class C:
+                    n = 0
+                    @functools.cached_property
+                    def v(self):
+                        C.n += 1
+                        return [C.n]
+                c = C()
+                """),
+        ),
+        cell="x = c.v\ny = c.v\nx is y",
+        then=("c.v is x, C.n",),
+        differs="before Python 3.12 a class with functools.cached_property holds a lock and cannot travel",
+    ),
+    Case(
+        shows="lists, dicts and sets change in place",
+        before=(
+            code("""
+            l, d, s = [3, 1], {'a': [1]}, {1}
+            holder = {'l': l, 'd': d, 's': s, 'inner': d['a']}
+            """),
+        ),
+        cell="l.append(2); l.sort()\nd['a'].append(2); d['b'] = l\ns |= {2, 3}",
+        then=("holder['l'] is l, holder['d'] is d, holder['s'] is s, holder['inner'] is d['a'], d['b'] is l, holder",),
+        differs=_INNER,
+    ),
+    Case(
+        shows="aliases among the new and the old",
+        before=("a = [1]\nb = a\nt = (a, 'x')",),
+        cell="c = b\nd = {'same': a, 'new': []}\ne = d['new']\na.append(2)",
+        then=("c is a, d['same'] is b, e is d['new'], t[0] is a, c",),
+    ),
+    Case(
+        shows="a list is replaced while others hold the old one",
+        before=("a = [1]\nb = a",),
+        cell="a = a + [2]\nb.append(9)",
+        then=("a, b",),
+    ),
+    Case(
+        shows="nested containers keep what they share",
+        cell=code("""
+            row = [0] * 3
+            grid = [row] * 2
+            grid[0][1] = 5
+            other = [row[:] for _ in range(2)]
+            other[0][0] = 7
+            loop = [1]
+            loop.append(loop)
+            """),
+        then=("grid[0] is grid[1], grid[0] is row, loop[1] is loop, other",),
+    ),
+    Case(
+        shows="an object changes that only a container holds",
+        before=(
+            code("""
+                class Node:
+                    def __init__(self, v): self.v, self.next = v, None
+                nodes = [Node(1), Node(2)]
+                first = nodes[0]
+                by = {n.v: n for n in nodes}
+                """),
+        ),
+        cell="nodes[1].v = 20\nnodes[0].next = nodes[1]\nnodes.append(Node(3))",
+        then=("by[2] is nodes[1], first is nodes[0], by[2].v, first.next is by[2], len(nodes)",),
+        differs=_INNER,
+    ),
+    Case(
+        shows="an inner object that a name not in the cell holds",
+        before=(
+            code("""
+            conf = {'lr': [0.1], 'layers': [{'n': 1}, {'n': 2}]}
+            layer = conf['layers'][1]
+            lr = conf['lr']
+            """),
+        ),
+        cell="conf['layers'][1]['n'] = 99\nconf['lr'][0] = 0.5",
+        then=("layer['n'], layer is conf['layers'][1], lr, lr is conf['lr']",),
+        differs=_INNER,
+    ),
+    Case(
+        shows="attributes' objects that another name holds",
+        before=(
+            code("""
+                class M:
+                    pass
+                m = M()
+                m.weights = [1, 2]
+                m.child = M()
+                m.child.n = 1
+                w = m.weights
+                child = m.child
+                """),
+        ),
+        cell="m.weights.append(3)\nm.child.n = 2",
+        then=("w is m.weights, w, child is m.child, child.n",),
+        differs=_INNER,
+    ),
+    Case(
+        shows="deque, bytearray, Counter, OrderedDict, defaultdict, ChainMap",
+        before=(
+            code("""
+                from collections import deque, Counter, OrderedDict, defaultdict, ChainMap
+                q, b, c, o, dd = deque([1, 2], maxlen=3), bytearray(b'ab'), Counter('aab'), OrderedDict(a=1, b=2), {}
+                dd = defaultdict(list)
+                cm = ChainMap({}, o)
+                hold = [q, b, c, o, dd, cm]
+                """),
+        ),
+        cell=code("""
+            q.append(3); q.append(4)
+            b += b'c'; b[0] = 120
+            c.update('bbb')
+            o.move_to_end('a')
+            dd['k'].append(1)
+            cm['new'] = 1
+            """),
+        then=("all(x is y for x, y in zip(hold, [q, b, c, o, dd, cm])), q, b, c, o, dd, cm",),
+    ),
+    Case(
+        shows="subclasses of list and dict",
+        before=(
+            code("""
+                class L(list):
+                    note = 'n'
+                class D(dict):
+                    def __missing__(self, k): return k * 2
+                l, d = L([1]), D(a=1)
+                l.own = 5
+                hold = (l, d)
+                """),
+        ),
+        cell="l.append(2); l.own += 1\nd['b'] = d['zz']",
+        then=("hold[0] is l, hold[1] is d, l, l.own, d, d['q'], type(l) is L",),
+    ),
+    Case(
+        shows="weak references",
+        before=(
+            code("""
+                import weakref
+                class W: pass
+                w = W()
+                r = weakref.ref(w)
+                d = weakref.WeakValueDictionary({'k': w})
+                """),
+        ),
+        cell="w.n = 1\ninner = W()\nalive = weakref.ref(inner)() is inner",
+        then=("r() is w, d['k'] is w, w.n",),
+    ),
+    Case(
+        shows="weak references that the cell uses",
+        before=("import weakref\nclass W: pass\nw = W()\nr = weakref.ref(w)",),
+        cell="same = r() is w\nsame",
+        refused="r cannot travel",
+    ),
+    Case(
+        shows="copies",
+        before=("import copy\na = [[1], {'k': [2]}]",),
+        cell="s, d = copy.copy(a), copy.deepcopy(a)\na[0].append(5)",
+        then=("s[0] is a[0], d[0] is a[0], s, d",),
+    ),
+    Case(
+        shows="heaps and bisect",
+        before=("import heapq, bisect\nh = [5, 2, 8]\nheapq.heapify(h)\nalias = h",),
+        cell=code("""
+            heapq.heappush(h, 1)
+            small = heapq.heappop(h)
+            bisect.insort(s := [1, 3], 2)
+            """),
+        then=("alias is h, h, small, s",),
+    ),
+    Case(
+        shows="itertools go on where they were",
+        before=(
+            code("""
+            import itertools
+            count = itertools.count(5)
+            next(count)
+            cyc = itertools.cycle('ab')
+            next(cyc)
+            """),
+        ),
+        cell="a = next(count), next(cyc)",
+        then=("next(count), next(cyc)",),
+    ),
+    Case(
+        shows="context variables",
+        before=(
+            code("""
+            import contextvars
+            var = contextvars.ContextVar('var', default=0)
+            var.set(1)
+            """),
+        ),
+        cell="a = var.get()\nvar.set(2)",
+        refused="var cannot travel",
+    ),
+    Case(
+        shows="context variables of the cell",
+        cell=code("""
+            import contextvars
+            var = contextvars.ContextVar('var', default=0)
+            token = var.set(2)
+            var.reset(token)
+            ctx = var.get()
+            del token, var
+            """),
+    ),
+    Case(
+        shows="identity of singletons and interned",
+        before=(
+            code("""
+            none, e, t, ni = None, ..., True, NotImplemented
+            sentinel = object()
+            d = {'missing': sentinel}
+            """),
+        ),
+        cell=code("""
+            ok = none is None and e is ... and t is True and ni is NotImplemented and d['missing'] is sentinel
+            kept = sentinel
+            """),
+        then=("ok, kept is sentinel, d['missing'] is sentinel",),
+    ),
+    Case(
+        shows="a sentinel as a default",
+        before=(
+            code("""
+                MISSING = object()
+                def get(d, k, default=MISSING):
+                    if k in d: return d[k]
+                    return 'none' if default is MISSING else default
+                """),
+        ),
+        cell=code("""
+            a = get({}, 'x'), get({}, 'x', 1), get({}, 'x', MISSING)
+            kept = {'m': MISSING}
+            """),
+        then=("kept['m'] is MISSING, get({}, 'x', kept['m'])",),
+    ),
+    Case(
+        shows="a bound method",
+        before=(_POINT + "\np = P(4)\nf = p.twice\nup = str.upper",),
+        cell="r = f(), up('a')\np.x = 5",
+        then=("f(), f.__self__ is p, up('b')",),
+        skips=("f",),
+    ),
+    Case(
+        shows="a bound method of the cell",
+        before=(_POINT + "\np = P(4)",),
+        cell="g = p.twice\nh = p.twice",
+        then=("g(), g.__self__ is p, g == h, g.__func__ is P.twice",),
+        differs="the function of a bound method that comes back is a copy of the class's",
+    ),
+    Case(
+        shows="a bound method that the object's change goes through",
+        before=(_POINT + "\np = P(4)\nf = p.twice\nalias = f",),
+        cell="f.__self__.x = 9\nf()",
+        then=("f(), p.x, alias is f, f.__func__ is P.twice",),
+        differs="a bound method whose object has changed becomes a new one, with a function of its own",
+    ),
+    Case(
+        shows="a builtin method that changes a list of no name",
+        before=("add = [1, 2].append",),
+        cell="add(3)",
+        then=("add.__self__",),
+        differs="what a builtin method is bound to does not take in changes, and nothing says so",
+    ),
+    Case(
+        shows="names that begin with an underscore",
+        before=("_private = [1]\n__dunderish = 2",),
+        cell="_private.append(2)\n_made = 3\n__also = 4",
+        then=("_private, _made, __also, __dunderish",),
+    ),
+    Case(
+        shows="names of builtins",
+        before=("list_ = list\nmax = lambda *a: 'mine'\nid = 7",),
+        cell="a = max(1, 2)\nid += 1\nsum = 10\ninput_ = id",
+        then=("max(1), id, sum, list_ is list\ndel max, id, sum",),
+    ),
+    Case(
+        shows="an unpicklable object that the cell does not read",
+        before=("import threading\nlock = threading.Lock()\nx = 1",),
+        cell="y = x + 1",
+        then=("lock.locked(), y",),
+    ),
+    Case(
+        shows="a lock that the cell reads is refused by name",
+        before=("import threading\nlock = threading.Lock()",),
+        cell="with lock:\n    x = 1",
+        refused="lock cannot travel",
+    ),
+    Case(
+        shows="an open file that the cell reads is refused by name",
+        before=("f = open('a.txt', 'w')",),
+        cell="f.write('x')",
+        refused="an open file",
+    ),
+    Case(
+        shows="a lock inside an object of a notebook class",
+        before=(
+            code("""
+                import threading
+                class Safe:
+                    def __init__(self):
+                        self.lock = threading.Lock()
+                        self.n = 0
+                s = Safe()
+                """),
+        ),
+        cell="s.n += 1",
+        refused="s.lock cannot travel",
+    ),
+    Case(
+        shows="a lock that the cell makes",
+        cell="import threading\nlock = threading.Lock()\nwith lock:\n    x = 1",
+        then=("lock.locked()",),
+        differs="what cannot be pickled does not come back, which is said: locks",
+    ),
+    Case(
+        shows="an object with a lock of the cell",
+        cell="import threading, queue\nq = queue.Queue()\nq.put(1)\nx = q.get()",
+        then=("x, q.empty()",),
+        differs="what cannot be pickled does not come back, which is said: queues",
+    ),
+    Case(
+        shows="a thread that the cell has ended",
+        cell=code("""
+            import threading
+            found = []
+            ts = [threading.Thread(target=lambda i=i: found.append(i)) for i in range(3)]
+            for t in ts: t.start()
+            for t in ts: t.join()
+            sorted(found)
+            """),
+        then=("len(found)",),
+        differs="what cannot be pickled does not come back, which is said: threads",
+    ),
+    Case(
+        shows="an open file of the cell",
+        cell=code("""
+            f = open('a.txt', 'w')
+            f.write('abc')
+            f.close()
+            closed = f.closed
+            """),
+        then=("f.closed, open('a.txt').read()",),
+        differs="open files do not come back, written files stay on the site",
+    ),
+)

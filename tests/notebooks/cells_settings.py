@@ -1,0 +1,528 @@
+"""Cells that read or change settings of the process, files and modules beside the notebook."""
+
+from __future__ import annotations
+
+from tests.notebooks.compare import Case, code
+
+_HOME = "settings of earlier cells stay at home"
+_SITE = "settings that the cell changes stay on the site"
+_WRITTEN = "files that the cell writes stay on the site"
+_UNNAMED = "data files that nobody named with --files do not travel"
+
+CASES = (
+    Case(
+        shows="numpy's print options before",
+        before=("import numpy as np\nnp.set_printoptions(precision=2, suppress=True)",),
+        cell="a = np.array([1.23456, 1e-9])\nprint(a)\na",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="numpy's print options in the cell",
+        before=("import numpy as np",),
+        cell="np.set_printoptions(precision=3)\na = np.array([1.23456])\nprint(a)",
+        then=("a",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="numpy's errors before",
+        before=("import numpy as np\nnp.seterr(all='raise')",),
+        cell=code("""
+            try:
+                np.array([1.0]) / 0
+                r = 'no error'
+            except FloatingPointError as e:
+                r = str(e)
+            r
+            """),
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="numpy's errors in the cell",
+        before=("import numpy as np",),
+        cell="old = np.seterr(divide='ignore')\nb = np.array([1.0]) / 0",
+        then=("np.geterr()['divide']",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="pandas' options before",
+        before=(
+            code("""
+            import pandas as pd
+            pd.options.display.max_rows = 4
+            pd.set_option('display.precision', 1)
+            """),
+        ),
+        cell="df = pd.DataFrame({'a': [1.234] * 20})\nprint(df)\ndf",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="pandas' options in the cell",
+        before=("import pandas as pd",),
+        cell=code("""
+            pd.options.display.max_rows = 5
+            df = pd.DataFrame({'a': range(30)})
+            df
+            """),
+        then=("pd.options.display.max_rows",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="scikit-learn's settings before",
+        before=(
+            code("""
+                import sklearn
+                sklearn.set_config(transform_output='pandas')
+                from sklearn.preprocessing import StandardScaler
+                """),
+        ),
+        cell=code("""
+            kind = type(StandardScaler().fit_transform([[1.0], [2.0]])).__name__
+            kind
+            """),
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="scikit-learn's settings in the cell",
+        before=("import sklearn",),
+        cell=code("""
+            sklearn.set_config(display='text')
+            x = sklearn.get_config()['display']
+            """),
+        then=("sklearn.get_config()['display']",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="matplotlib's parameters before",
+        before=(
+            code("""
+                import matplotlib.pyplot as plt
+                plt.rcParams['figure.figsize'] = (2, 1)
+                plt.rcParams['lines.linewidth'] = 5
+                """),
+        ),
+        cell="plt.plot([1, 2]);\nsize = tuple(plt.rcParams['figure.figsize'])",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="matplotlib's parameters in the cell",
+        before=("import matplotlib.pyplot as plt",),
+        cell=code("""
+            plt.style.use('ggplot')
+            plt.rcParams['figure.figsize'] = (2, 1)
+            plt.plot([1, 2]);
+            """),
+        then=("tuple(plt.rcParams['figure.figsize'])", "plt.plot([2, 1]);"),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="filters of warnings before",
+        before=("import warnings\nwarnings.filterwarnings('ignore')",),
+        cell="warnings.warn('unseen')\nx = 1",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="filters of warnings as errors before",
+        before=("import warnings\nwarnings.simplefilter('error')",),
+        cell="warnings.warn('fatal')",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="filters of warnings in the cell",
+        before=("import warnings",),
+        cell=code("""
+            warnings.filterwarnings('ignore', message='silly')
+            warnings.warn('silly')
+            x = 1
+            """),
+        then=("warnings.warn('silly')",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="filters of warnings with an import in the cell",
+        cell=code("""
+            import warnings
+            warnings.filterwarnings('ignore')
+            warnings.warn('unseen')
+            x = 1
+            """),
+    ),
+    Case(
+        shows="environment variables before",
+        before=("import os\nos.environ['BESIDE_X'] = 'here'",),
+        cell="v = os.environ.get('BESIDE_X')\nv",
+        differs=_HOME,
+    ),
+    Case(
+        shows="environment variables in the cell",
+        before=("import os",),
+        cell="os.environ['BESIDE_Y'] = 'set'\ndel os.environ['HOME']",
+        then=("os.environ.get('BESIDE_Y'), 'HOME' in os.environ",),
+        differs=_SITE,
+    ),
+    Case(
+        shows="an environment variable that is named",
+        before=("import os\nos.environ['BESIDE_Z'] = 'here'",),
+        cell="v = os.environ.get('BESIDE_Z')\nv",
+        options="--env BESIDE_Z",
+    ),
+    Case(
+        shows="home and user",
+        cell=code("""
+            import os, getpass
+            h = os.path.expanduser('~')
+            u = getpass.getuser()
+            h, u
+            """),
+        differs="a site's home folder is another one",
+    ),
+    Case(
+        shows="the working folder",
+        cell=code("""
+            import os
+            from pathlib import Path
+            c = os.getcwd()
+            same = Path.cwd() == Path(c) == Path('.').resolve()
+            c
+            """),
+        differs="the notebook's folder is another one on a site",
+    ),
+    Case(
+        shows="a change of folder before",
+        before=("import os\nos.makedirs('sub')\nos.chdir('sub')",),
+        cell="base = os.path.basename(os.getcwd())\nbase",
+        differs=_HOME,
+    ),
+    Case(
+        shows="a change of folder in the cell",
+        before=("import os",),
+        cell="os.makedirs('sub', exist_ok=True)\nos.chdir('sub')",
+        then=("os.path.basename(os.getcwd())",),
+        differs=_SITE,
+    ),
+    Case(
+        shows="the module path before",
+        before=("import sys\nsys.path.append('lib')\nsys.path.insert(0, '/nowhere')",),
+        files=(("lib/beside_far.py", "value = 5\n"),),
+        cell="import beside_far\nv = beside_far.value, '/nowhere' in sys.path\nv",
+        differs=_HOME,
+    ),
+    Case(
+        shows="the module path in the cell",
+        before=("import sys",),
+        cell="sys.path.append('/nowhere/else')",
+        then=("'/nowhere/else' in sys.path",),
+        differs=_SITE,
+    ),
+    Case(
+        shows="a time zone before",
+        before=("import os, time\nos.environ['TZ'] = 'Asia/Tokyo'\ntime.tzset()",),
+        cell="h = time.localtime(0).tm_hour, time.tzname[0]\nh",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="a locale before",
+        before=("import locale\nlocale.setlocale(locale.LC_ALL, 'C')",),
+        cell="n = locale.setlocale(locale.LC_ALL), f'{1234567.5:n}'\nn",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="decimal's context before",
+        before=(
+            code("""
+                from decimal import Decimal, getcontext, ROUND_DOWN
+                getcontext().prec = 6
+                getcontext().rounding = ROUND_DOWN
+                """),
+        ),
+        cell="d = Decimal(2) / 3\nd",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="decimal's context in the cell",
+        before=("from decimal import Decimal, getcontext",),
+        cell="getcontext().prec = 4\nd = Decimal(1) / 3",
+        then=("Decimal(1) / 3",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="the recursion limit before",
+        before=(
+            code("""
+            import sys
+            sys.setrecursionlimit(5000)
+            def down(n):
+                return 0 if n == 0 else 1 + down(n - 1)
+            """),
+        ),
+        cell="d = down(3500), sys.getrecursionlimit()\nd",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="the recursion limit in the cell",
+        before=("import sys",),
+        cell="sys.setrecursionlimit(4321)",
+        then=("sys.getrecursionlimit()",),
+        fresh=True,
+        differs=_SITE,
+    ),
+    Case(
+        shows="limits of int texts, switch interval and hooks",
+        before=("import sys\nsys.set_int_max_str_digits(5000)",),
+        cell="n = sys.get_int_max_str_digits()\nn",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="a module is patched before",
+        before=(
+            code("""
+            import math
+            math.tau2 = 2 * math.tau
+            import colorsys
+            colorsys.rgb_to_hsv = lambda *a: 'patched'
+            """),
+        ),
+        cell="r = colorsys.rgb_to_hsv(1, 0, 0), round(math.tau2, 3)\nr",
+        fresh=True,
+        differs="attributes that earlier cells have set on modules stay at home",
+    ),
+    Case(
+        shows="a module is patched in the cell",
+        before=("import math",),
+        cell="math.answer = 42",
+        then=("math.answer",),
+        fresh=True,
+        differs="attributes that the cell sets on modules stay on the site",
+    ),
+    Case(
+        shows="attributes of builtins",
+        before=("import builtins\nbuiltins.shared_word = 'w'",),
+        cell="v = shared_word\nv",
+        fresh=True,
+        differs="what earlier cells have put into builtins stays at home",
+    ),
+    Case(
+        shows="socket timeouts, gc and threads' settings",
+        before=("import socket, gc\nsocket.setdefaulttimeout(3)\ngc.disable()",),
+        cell="s = socket.getdefaulttimeout(), gc.isenabled()\ns",
+        fresh=True,
+        differs=_HOME,
+    ),
+    Case(
+        shows="a cache in a module beside the notebook",
+        files=(("beside_state.py", "seen = []\ndef add(v):\n    seen.append(v)\n    return len(seen)\n"),),
+        before=("import beside_state\nbeside_state.add(1)",),
+        cell="n = beside_state.add(2)\nn",
+        then=("beside_state.seen",),
+        differs="what a module of the notebook's folder holds does not travel, nor come back",
+    ),
+    Case(
+        shows="a module beside the notebook",
+        files=(
+            (
+                "beside_mod.py",
+                "base = 10\nclass T:\n    def __init__(self, v):\n        self.v = v + base\nf = lambda v: v * base\n",
+            ),
+        ),
+        cell=code("""
+            import beside_mod
+            from beside_mod import f, T
+            r = f(3), beside_mod.base
+            t = T(1)
+            r
+            """),
+        then=("t.v, isinstance(t, T), beside_mod.T is T",),
+    ),
+    Case(
+        shows="a package beside the notebook",
+        files=(
+            ("beside_pkg/__init__.py", "from .inner import g\n"),
+            ("beside_pkg/inner.py", "def g():\n    return 'inner'\n"),
+            ("beside_pkg/deep/__init__.py", ""),
+            ("beside_pkg/deep/low.py", "low = 1\n"),
+        ),
+        before=("import beside_pkg",),
+        cell=code("""
+            import beside_pkg.deep.low
+            r = beside_pkg.g(), beside_pkg.deep.low.low
+            r
+            """),
+    ),
+    Case(
+        shows="an object of a class of a module beside the notebook",
+        files=(
+            (
+                "beside_cls.py",
+                "class C:\n    n = 0\n    def up(self):\n        self.n += 1\n        return self\n",
+            ),
+        ),
+        before=("from beside_cls import C\nc = C()\nalias = c",),
+        cell="c.up().up()\nd = C().up()",
+        then=("alias is c, c.n, isinstance(d, C), type(d) is type(c)",),
+    ),
+    Case(
+        shows="an error in a module beside the notebook",
+        files=(("beside_err.py", "def f(v):\n    w = v\n    return w.missing\n"),),
+        before=("import beside_err",),
+        cell="x = 1\nbeside_err.f(x)",
+    ),
+    Case(
+        shows="a module that the cell writes and imports",
+        cell=code(r"""
+            open('beside_new.py', 'w').write('value = 3\n')
+            import importlib, sys
+            importlib.invalidate_caches()
+            import beside_new
+            v = beside_new.value
+            v
+            """),
+        then=("beside_new.value",),
+        differs=_WRITTEN,
+    ),
+    Case(
+        shows="a module that is reloaded",
+        files=(("beside_rel.py", "n = 1\n"),),
+        before=("import beside_rel, importlib",),
+        cell="m = importlib.reload(beside_rel)\nm is beside_rel",
+        then=("m is beside_rel",),
+    ),
+    Case(
+        shows="files written and read in the next cell",
+        before=("from pathlib import Path",),
+        cell=code("""
+            Path('out').mkdir()
+            Path('out/a.txt').write_text('hello')
+            with open('b.csv', 'w') as f:
+                print('a,b', file=f)
+            del f
+            """),
+        then=("Path('out/a.txt').read_text(), open('b.csv').read()",),
+        differs=_WRITTEN,
+    ),
+    Case(
+        shows="a file is appended to",
+        files=(("log.txt", "one\n"),),
+        cell="with open('log.txt', 'a') as f:\n    f.write('two\\n')\ndel f",
+        then=("open('log.txt').read()",),
+        options="--files log.txt",
+        differs=_WRITTEN,
+    ),
+    Case(
+        shows="a data file that is named",
+        files=(("data/in.csv", "a,b\n1,2\n"),),
+        before=("import pandas as pd",),
+        cell="df = pd.read_csv('data/in.csv')\ndf",
+        options="--files data/*.csv",
+    ),
+    Case(
+        shows="a data file that nobody named",
+        files=(("in.csv", "a,b\n1,2\n"),),
+        before=("import pandas as pd",),
+        cell="df = pd.read_csv('in.csv')\ndf",
+        differs=_UNNAMED,
+    ),
+    Case(
+        shows="a missing file",
+        cell=code("""
+            try:
+                open('nowhere.txt')
+            except FileNotFoundError as e:
+                text = str(e)
+            text
+            """),
+    ),
+    Case(
+        shows="a list of the folder",
+        files=(("a.txt", "1"), ("b.txt", "2")),
+        cell=code("""
+            import os, glob
+            l = sorted(os.listdir('.'))
+            g = sorted(glob.glob('*.txt'))
+            g
+            """),
+        differs=_UNNAMED,
+    ),
+    Case(
+        shows="arrays and models saved and loaded in the cell",
+        before=("import numpy as np, joblib, pickle",),
+        cell=code("""
+            np.save('a.npy', np.arange(3))
+            joblib.dump({'k': 1}, 'm.joblib')
+            pickle.dump([1], open('p.pkl', 'wb'))
+            back = np.load('a.npy').sum(), joblib.load('m.joblib'), pickle.load(open('p.pkl', 'rb'))
+            back
+            """),
+        then=("np.load('a.npy')",),
+        differs=_WRITTEN,
+    ),
+    Case(
+        shows="shell lines that write",
+        cell="!printf 'x\\n' > made.txt\n!cat made.txt",
+        then=("!cat made.txt",),
+        ordered=False,
+        differs=_WRITTEN,
+    ),
+    Case(
+        shows="a file is removed",
+        files=(("old.txt", "x"),),
+        cell="import os\nos.remove('old.txt')",
+        then=("os.path.exists('old.txt')",),
+        options="--files old.txt",
+        differs="a file that the cell removes on the site stays at home",
+    ),
+    Case(
+        shows="command line arguments and the executable",
+        cell=code("""
+            import sys
+            a = len(sys.argv) > 0, sys.version_info[:2], sys.executable
+            a
+            """),
+        ordered=True,
+    ),
+    Case(
+        shows="modules imported by the cell are imported after it",
+        cell="import colorsys\nx = colorsys.rgb_to_hsv(1, 0, 0)",
+        then=("import sys\n'colorsys' in sys.modules, colorsys.hsv_to_rgb(0, 1, 1)",),
+    ),
+    Case(
+        shows="hooks: excepthook and displayhook",
+        before=("import sys\nold = sys.displayhook",),
+        cell=code("""
+            import sys
+            kind = callable(sys.displayhook), sys.flags.optimize
+            kind
+            """),
+        skips=("old",),
+    ),
+    Case(
+        shows="atexit and finalizers",
+        cell=code("""
+            import atexit, weakref
+            class A: pass
+            a = A()
+            log = []
+            f = weakref.finalize(a, log.append, 'gone')
+            del a
+            log
+            """),
+        skips=("f",),
+    ),
+)

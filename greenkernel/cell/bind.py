@@ -14,6 +14,7 @@ from greenkernel.records import Payload, Result
 from greenkernel.runner import record_dice
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
+from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import entries, load
 from greenkernel.store.returned import ModuleName
 from greenkernel.store.updates import Update, apply
@@ -80,6 +81,9 @@ class Loaded:
         for name, value in changed.items():
             if not origin.has(name, value) and name not in meanwhile.bound and name not in meanwhile.changed:
                 namespace[name] = value
+        notes = bound.pop("__annotations__", None)
+        if isinstance(notes, dict):
+            namespace.setdefault("__annotations__", {}).update(notes)
         namespace.update({name: value for name, value in bound.items() if name not in meanwhile.bound})
         for name in self._result.deleted:
             if name not in meanwhile.bound:
@@ -108,6 +112,8 @@ class Loaded:
             if key == returned.ORIGIN:
                 origin.open(value)
             found[key] = value
+        for number, owner, update in returned.inner_in(found):
+            _put_part(number, owner, update, origin)
         changed = {name: _put(name, value, origin, messages) for name, value in returned.updates_in(found).items()}
         bound = {}
         for name, value in returned.names_in(found).items():
@@ -200,7 +206,9 @@ class _Origin:
             KeyError: Nothing was sent under this name.
         """
         if self._sent is None and self.payload is not None:
-            self._sent = load(self.payload, self._blobs, self._space, track=self.track)
+            inner = Inner()
+            sent = load(self.payload, self._blobs, self._space, track=self.track, inner=inner)
+            self._sent = {**{returned.inner_name(n): inner.objects[n] for n in inner.owners}, **sent}
         return (self._sent or {})[name]
 
 
@@ -214,6 +222,12 @@ class _Space(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return self.origin(name)
+
+
+def _put_part(number: int, owner: str, update: Update, origin: _Origin) -> None:
+    """Put the content into an object inside of what was sent; where the whole is not to be touched, into its copy."""
+    name = returned.inner_name(number)
+    apply(update, origin.sent(name) if owner in origin.changed_here else origin(name))
 
 
 def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:

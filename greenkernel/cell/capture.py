@@ -67,7 +67,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         surroundings=store_settings(settings, blobs),
         not_sent=tuple(not_sent),
     )
-    remember(dumped.payload, {name: namespace[name] for name in dumped.sizes})
+    remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
     return captured
 
 

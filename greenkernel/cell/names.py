@@ -171,7 +171,11 @@ def _texts_of(code: types.CodeType) -> Iterator[str]:
 
 
 def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
-    if name not in namespace or name in SHELL_NAMES or (name.startswith("__") and name.endswith("__")):
+    if (
+        name not in namespace
+        or name in SHELL_NAMES
+        or (len(name) > 4 and name.startswith("__") and name.endswith("__"))
+    ):
         return False
     value = namespace[name]
     # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.

@@ -8,15 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenkernel.records import Payload
+from greenkernel.store.inner import Inner
+from greenkernel.store.returned import inner_name
 
 # Containers of the language cannot be referred to weakly; so many submissions keep theirs alive at most.
 _KEPT = 8
 _sent: OrderedDict[tuple[str, ...], list[dict[str, Callable[[], Any]]]] = OrderedDict()
 
 
-def remember(payload: Payload, objects: Mapping[str, object]) -> None:
-    """Note what was sent under which name."""
-    _sent.setdefault(_key(payload), []).append({name: _reference(value) for name, value in objects.items()})
+def remember(payload: Payload, objects: Mapping[str, object], inner: Inner) -> None:
+    """Note what was sent under which name, and what is inside of it."""
+    parts = {inner_name(number): inner.objects[number] for number in inner.owners}
+    named = {**parts, **objects}
+    _sent.setdefault(_key(payload), []).append({name: _reference(value) for name, value in named.items()})
     _sent.move_to_end(_key(payload))
     while len(_sent) > _KEPT:
         _sent.popitem(last=False)

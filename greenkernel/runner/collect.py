@@ -19,12 +19,24 @@ from greenkernel.runner.surroundings import Taken, pickled
 from greenkernel.runner.trouble import chain_of
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
+from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import CannotTravelError, digest, dump
 from greenkernel.store.pickling import is_atom
 from greenkernel.store.returned import ModuleName, Shown
 from greenkernel.store.updates import shape_of, update_of
 
 _GONE = object()
+# Dunder names that statements of a cell set.
+_OF_THE_MODULE = ("__annotations__", "__doc__")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A changeable object inside of what was sent under ``owner``."""
+
+    value: Callable[[], object]
+    owner: str
+    shape: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +49,20 @@ class Before:
     values: Mapping[str, Callable[[], object]]
     digests: Mapping[str, str | None]
     shapes: Mapping[str, object]
+    inner: Mapping[int, _Part]
     binds: tuple[str, ...]
     imports: tuple[str, ...]
     origin: Payload
     dice: record_dice.Dice
 
     @classmethod
-    def of(cls, namespace: Mapping[str, object], capture: Capture) -> Before:
+    def of(cls, namespace: Mapping[str, object], capture: Capture, inner: Inner) -> Before:
         """Look at a restored namespace. Reads every byte of it once.
 
         Args:
             namespace: As `restore` gave it.
             capture: Where it came from.
+            inner: Changeable objects inside of its values.
         """
         values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
         followed = {name: value for name, value in values.items() if _can_change(value)}
@@ -56,6 +70,10 @@ class Before:
             values={name: _reference(value) for name, value in values.items()},
             digests={name: digest(value, namespace) for name, value in followed.items()},
             shapes={name: shape_of(value) for name, value in followed.items()},
+            inner={
+                number: _Part(_reference(inner.objects[number]), owner, shape_of(inner.objects[number]))
+                for number, owner in inner.owners.items()
+            },
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
             origin=capture.payload,
@@ -144,7 +162,7 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     ]
     if only:
         bound = [name for name in only if name in namespace]
-    updates, references = _updates(namespace, before)
+    updates, references, parts = _updates(namespace, before)
     entries: dict[str, object] = {returned.ORIGIN: (before.origin.head, before.origin.buffers, before.origin.bytes)}
     for name in bound:
         value = namespace[name]
@@ -155,14 +173,19 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     for name, update in updates.items():
         if not only or name in only:
             entries[returned.update_key(name)] = update
+    for number, (owner, update) in parts.items():
+        if not only or owner in only:
+            entries[returned.inner_key(number, owner)] = update
     if outcome.has_value:
         entries[returned.VALUE] = outcome.value
     deleted = tuple(name for name in before.values if name not in namespace and (not only or name in only))
     return _Changes(entries=entries, references=references, deleted=deleted)
 
 
-def _updates(namespace: dict[str, Any], before: Before) -> tuple[dict[str, object], dict[int, str]]:
-    """Updates of what was changed in place, and the objects that home has, by ``id``."""
+def _updates(
+    namespace: dict[str, Any], before: Before
+) -> tuple[dict[str, object], dict[int, str], dict[int, tuple[str, object]]]:
+    """Updates of what was changed in place, the objects that home has by ``id``, and updates of parts."""
     updates: dict[str, object] = {}
     references: dict[int, str] = {}
     seen: set[int] = set()
@@ -181,7 +204,18 @@ def _updates(namespace: dict[str, Any], before: Before) -> tuple[dict[str, objec
             updates[name] = update
         elif namespace.get(name) is value:
             updates[name] = value  # a new object under the old name
-    return updates, references
+    same_owners = {name for name in before.digests if name not in updates}
+    parts: dict[int, tuple[str, object]] = {}
+    for number, part in before.inner.items():
+        value = part.value()
+        if value is _GONE or id(value) in references:
+            continue
+        if part.owner in same_owners:
+            references[id(value)] = returned.inner_name(number)
+        elif shape_of(value) == part.shape and (update := update_of(value)) is not None:
+            references[id(value)] = returned.inner_name(number)
+            parts[number] = part.owner, update
+    return updates, references, parts
 
 
 def _dumped(
@@ -204,8 +238,12 @@ def _dumped(
 def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> CellError | None:
     if outcome.error is None or outcome.error_object is None:
         return outcome.error
+    chain = chain_of(outcome.error_object, namespace, outcome.file_name)
+    for link in chain:
+        attributes = vars(link.error)
+        for name in [name for name, value in attributes.items() if digest(value, namespace) is None]:
+            del attributes[name]  # it cannot travel; the exception is worth more than all that it holds
     try:
-        chain = chain_of(outcome.error_object, namespace, outcome.file_name)
         pickled = dump({"chain": chain}, blobs, namespace).payload
     except UserError:  # its text travels in any case
         return outcome.error
@@ -233,4 +271,4 @@ def _can_change(value: object) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+    return name.startswith("__") and name.endswith("__") and len(name) > 4 and name not in _OF_THE_MODULE

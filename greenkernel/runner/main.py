@@ -20,6 +20,7 @@ from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.report import Reporter, now
 from greenkernel.runner.usage import Usage
+from greenkernel.store.inner import Inner
 from greenkernel.store.runs import Claim, Drained, Failure, RunStore
 
 # Left free of the grace period for writing the last records and the last word.
@@ -105,10 +106,11 @@ class Runner:
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)
         work = self._sub("work")
-        namespace = restore(capture, self._store.blobs, work, script=request.script)
+        inner = Inner()
+        namespace = restore(capture, self._store.blobs, work, script=request.script, inner=inner)
         surroundings = surroundings_of(capture, self._store.blobs, work)
         files = FilesBefore(work, capture.files)
-        before = Before.of(namespace, capture)
+        before = Before.of(namespace, capture, inner)
         scope = RecordingScope(
             spool=self._sub("spool"),
             believed=self._sub("believed"),

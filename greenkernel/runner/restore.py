@@ -14,12 +14,15 @@ from greenkernel.runner import record_dice
 from greenkernel.runner.files import write_file
 from greenkernel.runner.surroundings import Surroundings, unpickled
 from greenkernel.store.blobs import Blobs
+from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import load
 
 INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 
 
-def restore(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None) -> dict[str, Any]:
+def restore(
+    capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None, inner: Inner | None = None
+) -> dict[str, Any]:
     """Make this process ready for the cell; the process belongs to the cell from then on.
 
     The working folder becomes ``folder``, local modules are imported from there, and ``__main__`` is a new module
@@ -30,6 +33,7 @@ def restore(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None 
         blobs: Where it is.
         folder: An existing folder of the cell's own.
         script: The cell is a Python file of this name: it is there, and knows its name and that it was given no words.
+        inner: Gets the changeable objects inside of the captured values.
 
     Raises:
         IntegrityError: A blob is not what was sent, or a path leaves the folder.
@@ -49,7 +53,7 @@ def restore(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None 
         path.write_text(capture.transformed, encoding="utf-8")
         namespace["__file__"] = str(path)
         sys.argv = [str(path)]
-    namespace.update(load(capture.payload, blobs, namespace))
+    namespace.update(load(capture.payload, blobs, namespace, inner=inner))
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
     return namespace

@@ -1,10 +1,13 @@
 """The kinds of process-wide settings that are followed: where each is found, and how it is set."""
 
 from __future__ import annotations
+import __future__
 
 import decimal
+import functools
 import inspect
 import locale
+import operator
 import os
 import sys
 import time
@@ -234,19 +237,28 @@ def _put_figures(values: Values, _: Path) -> None:
         sys.modules["matplotlib_inline.config"].InlineBackend.instance().close_figures = values["close"]
 
 
+# What ``from __future__ import`` leaves for later cells.
+_FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
 _TEXT_TRAITS = ("pprint", "max_width", "max_seq_length", "newline", "float_precision")
 
 
 def _take_shell(_: Path) -> dict[str, Any]:
     shell = _shell()
     plain = shell.display_formatter.formatters["text/plain"]
-    return {"ast_node_interactivity": shell.ast_node_interactivity, **{n: getattr(plain, n) for n in _TEXT_TRAITS}}
+    future = shell.compile.flags & _FUTURE
+    own = {"ast_node_interactivity": shell.ast_node_interactivity, "future": future}
+    return {**own, **{name: getattr(plain, name) for name in _TEXT_TRAITS}}
 
 
 def _put_shell(values: Values, _: Path) -> None:
     shell = _shell()
     plain = shell.display_formatter.formatters["text/plain"]
     for name, value in values.items():
+        if name == "future":
+            shell.compile.flags |= value
+            continue
         setattr(plain if name in _TEXT_TRAITS else shell, name, value)
 
 

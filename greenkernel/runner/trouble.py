@@ -12,6 +12,7 @@ from greenkernel.records import CellError, Frame
 from greenkernel.store.returned import Link
 
 _OWN_FOLDER = str(Path(__file__).parent)
+_EXECUTE = str(Path(__file__).with_name("execute.py"))
 
 
 def cell_error(error: BaseException, namespace: dict[str, Any], file_name: str) -> CellError:
@@ -33,10 +34,19 @@ def cell_error(error: BaseException, namespace: dict[str, Any], file_name: str) 
 
 
 def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback from the first frame that is not of the runner."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+    """A traceback of the cell's frames and those below them, without any of the runner."""
+    kept: list[TracebackType] = []
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file == _EXECUTE:
+            kept = []  # what stands above the cell: ours, and the event loop's where it awaits
+        elif not file.startswith(_OWN_FOLDER):
+            kept.append(trace)
         trace = trace.tb_next
-    return trace
+    found: TracebackType | None = None
+    for one in reversed(kept):
+        found = TracebackType(found, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return found
 
 
 def frames(trace: TracebackType | None, namespace: dict[str, Any], file_name: str) -> Iterator[Frame]:

@@ -21,6 +21,7 @@ from greenkernel.store.arrays import Shared
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
+from greenkernel.store.inner import Inner
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
 
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
@@ -41,12 +42,14 @@ class Dumped:
         sizes: Pickled bytes per name; what several names share is counted at the first.
         needed: Names that were added because a function or class among the objects uses them, and which one does.
         modules: Modules that the objects' classes and functions come from.
+        inner: Changeable objects inside of them.
     """
 
     payload: Payload
     sizes: dict[str, int]
     needed: dict[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+    inner: Inner = field(default_factory=Inner)
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class _Attempt:
     buffer_bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
+    written: dict[str, object] = field(default_factory=dict)
     writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +81,7 @@ class _Attempt:
             name, value = queue.popleft()
             before = self.head.tell() + self.buffer_bytes
             self._write(name, value)
+            self.written[name] = value
             self.sizes[name] = self.head.tell() + self.buffer_bytes - before
             if follow:
                 queue.extend(self._now_needed(objects))
@@ -108,14 +113,18 @@ class _Attempt:
         self.buffer_bytes += raw.nbytes
         return False
 
-    def finish(self) -> Dumped:
+    def finish(self, *, follow: bool) -> Dumped:
         self.head.write(self.uses)
         self.head.write(_TRAILER.pack(len(self.uses), len(self.sizes)))
         view = self.head.getbuffer()
         payload = Payload(head=self.blobs.put(view), buffers=tuple(self.buffers), bytes=view.nbytes + self.buffer_bytes)
         modules = frozenset(self.writer.modules - {""})
+        inner = Inner()
+        if follow:
+            memo = {number: value for number, value in self.writer.memo.copy().values()}
+            inner.fill(memo, iter(self.written.items()))
         del self.writer  # it holds all objects, and this attempt too
-        return Dumped(payload=payload, sizes=self.sizes, needed=self.added, modules=modules)
+        return Dumped(payload=payload, sizes=self.sizes, needed=self.added, modules=modules, inner=inner)
 
 
 def dump(
@@ -145,8 +154,8 @@ def dump(
         # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
         second = _Attempt(blobs, namespace, references or {}, shared)
         second.run(objects, follow=follow)
-        return second.finish()
-    return attempt.finish()
+        return second.finish(follow=follow)
+    return attempt.finish(follow=follow)
 
 
 def load(
@@ -156,9 +165,10 @@ def load(
     *,
     refer: Callable[[str], object] = shipped,
     track: bool = True,
+    inner: Inner | None = None,
 ) -> dict[str, Any]:
     """Read objects back, verified before anything is unpickled; see `entries`."""
-    return dict(entries(payload, blobs, namespace, refer=refer, track=track))
+    return dict(entries(payload, blobs, namespace, refer=refer, track=track, inner=inner))
 
 
 def entries(
@@ -168,6 +178,7 @@ def entries(
     *,
     refer: Callable[[str], object] = shipped,
     track: bool = True,
+    inner: Inner | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Read objects one by one, in the order in which they were written.
 
@@ -177,6 +188,7 @@ def entries(
         namespace: What the globals of the notebook's functions shall be; it is not filled here.
         refer: Finds an object that was written as a reference.
         track: Remember the classes made here for the next payload; not for a mere look at one.
+        inner: Gets the changeable objects inside of what was read, once all of it has been.
 
     Raises:
         IntegrityError: Bytes were cut, changed or come from somebody else.
@@ -192,12 +204,17 @@ def entries(
     pickles = io.BytesIO(head[: -_TRAILER.size - buffers])
     reader = Reader(pickles, _buffers(payload, uses, blobs), namespace, refer, track=track)
     last = None
+    read: dict[str, Any] = {}
     try:
         for _ in range(names):
             name, value = _next(reader, last)
             last = name
+            if inner is not None:
+                read[name] = value
             yield name, value
             del value
+        if inner is not None:
+            inner.fill(reader.memo.copy(), iter(read.items()))
     finally:
         reader.close()
 

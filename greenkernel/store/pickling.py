@@ -11,6 +11,7 @@ import io
 import pickle
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -74,6 +75,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self._shared = shared
         self._stable = stable
         self._here = Here()
+        # A variable that several functions share is one cell; its stand-in is filled once all of them are made.
+        self._cells: dict[int, tuple[types.CellType, types.CellType]] = {}
         self.arrays: list[Any] = []
         # Buffers that their reader copies, by ``id``.
         self.copied: dict[int, pickle.PickleBuffer] = {}
@@ -97,6 +100,13 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._array(obj)
         if isinstance(obj, type):
             return self._class(obj)
+        return self._other(obj, kind)
+
+    def _other(self, obj: Any, kind: type) -> Any:
+        if kind is functools.cached_property:  # some Pythons keep a lock in it
+            return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
+        if isinstance(obj, BaseException) and _needs_help(kind):
+            return _made_error, (kind, obj.args), dict(vars(obj))
         if isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
         elif isinstance(obj, io.IOBase):
@@ -113,6 +123,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self.modules.add(function.__module__ or "")
             return reduced
         make, args, (attributes, slots), *rest = reduced
+        if function.__closure__:
+            args = (*args[:4], tuple(self._cell(cell) for cell in function.__closure__))
         if self._stable:
             slots["_cloudpickle_submodules"] = []
         if self._is_ours(function):
@@ -122,12 +134,17 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             args = (args[0], self._here, *args[2:])
         return make, args, (attributes, slots), *rest
 
+    def _cell(self, cell: types.CellType) -> types.CellType:
+        return self._cells.setdefault(id(cell), (types.CellType(), cell))[0]
+
     def _code(self, code: types.CodeType) -> Any:
         """Tracebacks show lines by the file's name."""
         make, args = self.dispatch_table[types.CodeType](code)
         return make, tuple(code.co_filename if arg == _NO_FILE else arg for arg in args)
 
     def _class(self, cls: type) -> Any:
+        if _is_named_tuple(cls) and cls.__module__ == "__main__":
+            return self._named_tuple(cls)
         reduced = super().reducer_override(cls)
         if reduced is NotImplemented:
             self.modules.add(cls.__module__)
@@ -138,6 +155,18 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             if reduced[0] is _inner._make_skeleton_class and isinstance(vars(cls).get("__slots__"), str | tuple | list):
                 reduced[1][3]["__slots__"] = vars(cls)["__slots__"]
         return reduced
+
+    def _named_tuple(self, cls: Any) -> Any:
+        """``class Point(NamedTuple)`` is no class statement that could be repeated from its parts."""
+        self._need(cls.__qualname__, cls, cls.__qualname__)
+        fields = [(name, cls.__annotations__.get(name, Any)) for name in cls._fields]
+        named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+        more = {
+            name: value for name, value in vars(cls).items() if name not in _NAMED_TUPLE_HAS and name not in cls._fields
+        }
+        tracker = _inner._get_or_create_tracker_id(cls)
+        args = (cls.__name__, fields, dict(cls._field_defaults), tracker)
+        return _named_tuple, args, ({**more, **named}, {}), None, None, _inner._class_setstate
 
     def _array(self, array: Any) -> Any:
         if self._shared is None:
@@ -198,6 +227,7 @@ class Reader(pickle.Unpickler):
             (inner, "_make_skeleton_class"): self._make_class,
             (inner, "_make_skeleton_enum"): self._make_enum,
             (inner, "_class_setstate"): self._set_class_state,
+            (__name__, "_named_tuple"): self._named_tuple,
             (__name__, "shipped"): refer,
         }
 
@@ -230,6 +260,11 @@ class Reader(pickle.Unpickler):
     ) -> type:
         made = _inner._make_skeleton_enum
         return self._class(tracker, lambda known: made(bases, name, qualname, members, module, known, extra))
+
+    def _named_tuple(self, name: str, fields: list[Any], defaults: dict[str, Any], tracker: Any) -> type:
+        return self._class(
+            tracker, lambda known: _inner._lookup_class_or_track(known, _named_tuple(name, fields, defaults))
+        )
 
     def _class(self, tracker: Any, make: Callable[[Any], type]) -> type:
         """The class that this process has under a tracker's id, else a new one.
@@ -265,6 +300,38 @@ def _set_function_state(function: Any, state: tuple[dict[str, Any], dict[str, An
             continue
     for name, value in slots.items():
         setattr(function, name, value)
+
+
+# What every class of named tuples has by itself.
+_NAMED_TUPLE_HAS = frozenset(vars(typing.NamedTuple("Empty", []))) | {
+    "__orig_bases__",
+    "__annotations__",
+    "__match_args__",
+}
+
+
+def _is_named_tuple(cls: Any) -> bool:
+    return typing.NamedTuple in getattr(cls, "__orig_bases__", ()) and tuple in cls.__bases__
+
+
+def _named_tuple(name: str, fields: list[Any], defaults: dict[str, Any], _tracker: object = None) -> type:
+    make: Any = typing.NamedTuple
+    made = make(name, fields)
+    made.__new__.__defaults__ = tuple(defaults.values()) or None
+    made._field_defaults = defaults
+    return cast("type", made)
+
+
+def _needs_help(kind: type[BaseException]) -> bool:
+    """True for an exception that pickle would make by calling it with what it keeps in ``args``, which may not fit."""
+    usual = all(getattr(kind, name) is getattr(BaseException, name) for name in ("__reduce__", "__reduce_ex__"))
+    return usual and isinstance(kind.__init__, types.FunctionType)
+
+
+def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    made = BaseException.__new__(kind)
+    made.args = args
+    return made
 
 
 def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:

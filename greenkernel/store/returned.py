@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ VALUE = "value"
 ORIGIN = "origin"
 _NAME = "name "
 _UPDATE = "update "
+_INNER = "inner "
 
 
 def name_key(name: str) -> str:
@@ -21,6 +23,24 @@ def name_key(name: str) -> str:
 def update_key(name: str) -> str:
     """The payload's key of the update of the object that was sent under a name."""
     return _UPDATE + name
+
+
+def inner_name(number: int) -> str:
+    """What an object inside of what was sent is called: no name of Python's."""
+    return f"#{number}"
+
+
+def inner_key(number: int, owner: str) -> str:
+    """The payload's key of the update of an object inside of the one that was sent under ``owner``."""
+    return f"{_INNER}{number} {owner}"
+
+
+def inner_in(found: dict[str, Any]) -> Iterator[tuple[int, str, Any]]:
+    """Number, owner and update of objects inside of what was sent."""
+    for key, value in found.items():
+        if key.startswith(_INNER):
+            number, _, owner = key.removeprefix(_INNER).partition(" ")
+            yield int(number), owner, value
 
 
 def names_in(found: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +55,11 @@ def updates_in(found: dict[str, Any]) -> dict[str, Any]:
 
 def plain_name(key: str) -> str:
     """What to call an entry of the payload in a message."""
-    return "the value of the last expression" if key == VALUE else key.removeprefix(_NAME).removeprefix(_UPDATE)
+    if key == VALUE:
+        return "the value of the last expression"
+    if key.startswith(_INNER):
+        return f"a part of {key.removeprefix(_INNER).partition(' ')[2]}"
+    return key.removeprefix(_NAME).removeprefix(_UPDATE)
 
 
 class ModuleName:

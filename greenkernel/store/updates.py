@@ -80,11 +80,33 @@ def _is_generator(value: Any) -> bool:
     return random is not None and isinstance(value, random.Generator)
 
 
+def _take_generator(value: Any) -> Any:
+    return value.bit_generator.state, _children(getattr(value.bit_generator, "seed_seq", None))
+
+
 def _put_generator(target: Any, content: Any) -> bool:
-    if target.bit_generator.state["bit_generator"] != content["bit_generator"]:
+    state, children = content
+    if target.bit_generator.state["bit_generator"] != state["bit_generator"]:
         return False
-    target.bit_generator.state = content
-    return True
+    target.bit_generator.state = state
+    return _put_seeds(getattr(target.bit_generator, "seed_seq", None), children)
+
+
+def _is_seeds(value: Any) -> bool:
+    random = sys.modules.get("numpy.random")
+    return random is not None and isinstance(value, random.SeedSequence)
+
+
+def _children(value: Any) -> int:
+    return int(getattr(value, "n_children_spawned", 0))
+
+
+def _put_seeds(target: Any, children: int) -> bool:
+    """How many children it has had decides what the next ones are."""
+    more = children - _children(target)
+    if more > 0:
+        target.spawn(more)
+    return more >= 0
 
 
 def _take_class(value: type) -> dict[str, Any]:
@@ -165,6 +187,14 @@ def _refill(add: str) -> Callable[[Any, Any], bool]:
     return put
 
 
+def _put_bytes(target: bytearray, content: bytes) -> bool:
+    try:
+        target[:] = content
+    except BufferError:  # an array has its memory there: it cannot get another length
+        return False
+    return True
+
+
 def _put_state(target: Any, content: Any) -> bool:
     """As pickle does it; what the object keeps out of its state stays."""
     if hasattr(target, "__setstate__"):
@@ -194,8 +224,9 @@ _KINDS: tuple[_Kind, ...] = (
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),
     ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
-    ("bytearray", lambda v: isinstance(v, bytearray), bytes, _refill("extend")),
-    ("generator", _is_generator, lambda g: g.bit_generator.state, _put_generator),
+    ("bytearray", lambda v: isinstance(v, bytearray), bytes, _put_bytes),
+    ("generator", _is_generator, _take_generator, _put_generator),
+    ("seeds", _is_seeds, _children, _put_seeds),
     ("random state", _is_random_state, lambda r: r.get_state(legacy=False), _put_random_state),
     ("class", lambda v: isinstance(v, type), _take_class, _put_class),
     ("function", lambda v: type(v) is types.FunctionType, _take_function, _put_function),

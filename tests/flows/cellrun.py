@@ -116,14 +116,16 @@ def _child() -> None:
     from greenkernel.runner.collect import Before, collect
     from greenkernel.runner.execute import execute
     from greenkernel.runner.restore import restore
+    from greenkernel.store.inner import Inner
 
     given, work, store, left, *out = sys.argv[1:]
     captured = from_json(Path(given).read_bytes(), Capture)
     blobs = blobs_in(Path(store))
     # Only what the runner's own start would give: the test's folder is not importable in the cell.
     sys.path[:] = [place for place in sys.path if Path(place).name != "flows"]
-    namespace = restore(captured, blobs, Path(work))
-    before = Before.of(namespace, captured)
+    inner = Inner()
+    namespace = restore(captured, blobs, Path(work), inner=inner)
+    before = Before.of(namespace, captured, inner)
     events: list[LogEvent] = []
     outcome = execute(captured.transformed, namespace, events.append, file_name=FILE)
     result = collect(namespace, before, outcome, blobs, run="test", epoch=1, finished_at=NOW, only=tuple(out))

@@ -1,0 +1,79 @@
+"""Objects inside the objects of a payload: writer and readers know each by the same number, so it can be spoken of.
+
+Pickle numbers what it has written, to refer to it again; reading numbers it alike. A list inside of a model at home and
+its copy on a site have the same number, which is all it takes to bring a change back into the list that is there.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# More objects than these are not followed one by one: the larger ones above them are.
+_MOST = 20_000
+_NOT_FOLLOWED = (
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.CodeType,
+    types.CellType,
+    type,
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    tuple,
+    frozenset,
+    range,
+    type(None),
+)
+
+
+@dataclass(slots=True)
+class Inner:
+    """Changeable objects of a payload, by their number; and under which name each was first written."""
+
+    objects: dict[int, Any] = field(default_factory=dict)
+    owners: dict[int, str] = field(default_factory=dict)
+
+    def fill(self, memo: Mapping[int, Any], entries: Iterator[tuple[str, object]]) -> None:
+        """Take what pickle remembers.
+
+        Args:
+            memo: Number -> object, of all that was written or read.
+            entries: The names and values of the payload, in order.
+        """
+        tops = dict(entries)
+        heads = {id(value) for value in tops.values()}
+        found: list[int] = []
+        for number in sorted(memo):
+            value = memo[number]
+            if type(value) is tuple and len(value) == 2 and tops.get(_text(value[0]), self) is value[1]:
+                self.owners.update({part: str(value[0]) for part in found})
+                found = []
+            elif id(value) not in heads and _is_changeable(value):
+                self.objects[number] = value
+                found.append(number)
+        if len(self.owners) > _MOST:
+            self.objects.clear()
+            self.owners.clear()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_changeable(value: object) -> bool:
+    if isinstance(value, _NOT_FOLLOWED):
+        return False
+    if isinstance(value, list | dict | set | bytearray):
+        return True
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return True
+    return hasattr(value, "__dict__")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenkernel.session import Forecast, Run, attach, predict, runs, sites, train
+    from greenkernel.session import Forecast, Run, attach, predict, runs, sites, task, train
 
-__all__ = ["Forecast", "Run", "attach", "load_ipython_extension", "predict", "runs", "sites", "train"]
+__all__ = ["Forecast", "Run", "attach", "load_ipython_extension", "predict", "runs", "sites", "task", "train"]
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -212,6 +212,8 @@ class Capture:
     """Settings of the whole process as they were at submission."""
     not_sent: tuple[str, ...] = ()
     """What the cell may want and does not travel, in sentences."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the notebook's earlier cells that functions come from, by the name of their code's file."""
 
     @property
     def bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import json
 import os
@@ -522,3 +523,21 @@ def _name_of(text: str) -> str:
     """The first line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
     return lines[0][:40] if lines else "cell"
+
+
+def task(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
+    """Make a function that returns a `Run` when it is called: ``@task`` or ``@task(due="+3h")``.
+
+    Args:
+        function: The function, where it is decorated without options.
+        **options: As for `train`, which each call goes through.
+    """
+
+    def decorated(called: Callable[..., Any]) -> Callable[..., Run]:
+        @functools.wraps(called)
+        def send(*args: Any, **kwargs: Any) -> Run:
+            return train(called, args=args, kwargs=kwargs, **options)
+
+        return send
+
+    return decorated if function is None else decorated(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import platform
 import re
@@ -43,6 +44,11 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     python = to_python(request.source, request.file_name)
     remember_lines(request.source, request.file_name)
     names = analyse(python, namespace)
+    if names.asks:
+        raise UserError(
+            f"{names.asks} asks for input(), and nobody can answer where it runs",
+            what_to_do="Ask in a cell of its own, and use the answer here",
+        )
     env = {**thread_counts(), **_environment(request.env)}
     secret = [name for name in variables_set_here() if name not in env and looks_secret(name, os.environ.get(name))]
     settings = taken_here(folder, {*secret, *env})
@@ -66,9 +72,15 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         dice=_dice(blobs, with_numpy=any(package.name == "numpy" for package in packages)),
         surroundings=store_settings(settings, blobs),
         not_sent=tuple(not_sent),
+        sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
     return captured
+
+
+def _is_cells(file: str) -> bool:
+    """True for the code of a notebook's cell: it is in no file, or in one that the kernel only names."""
+    return file in linecache.cache and not Path(file).exists()
 
 
 def _dumped(

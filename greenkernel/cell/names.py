@@ -31,6 +31,8 @@ class Names:
         imports: Top-level modules that it, or a notebook function that it uses, imports by a statement.
         why: For each name read: by whom.
         texts: What stands in texts of the cell and of the notebook's functions that it uses.
+        files: Names of the code's files of those functions.
+        asks: Who asks for input, empty where nobody does.
         computed: How the cell reaches names that its text does not tell, such as ``eval``; empty where it does not.
     """
 
@@ -40,7 +42,9 @@ class Names:
     imports: tuple[str, ...]
     why: Mapping[str, str] = field(default_factory=dict)
     texts: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
     computed: str = ""
+    asks: str = ""
 
 
 def analyse(python: str, namespace: Mapping[str, object]) -> Names:
@@ -65,14 +69,18 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         bound |= seen.binds
         deleted |= seen.deletes
         imports |= seen.imports
-    why, more_imports, more_texts = _followed(read, namespace)
+    why, more_imports, codes = _followed(read, namespace)
+    asking = next((code.co_qualname for code in codes if "input" in _used_by(code)[0]), "")
+    asks = "the cell" if "input" in read else asking
     return Names(
         reads=tuple(sorted(why)),
         binds=tuple(sorted(bound)),
         deletes=tuple(sorted(deleted)),
         imports=tuple(sorted(imports | more_imports)),
         why=why,
-        texts=frozenset(texts_in(tree)) | more_texts,
+        texts=frozenset(texts_in(tree)).union(*(_texts_of(code) for code in codes)),
+        files=frozenset(code.co_filename for code in codes),
+        asks="" if "input" in namespace or "input" in bound else asks,
         computed=computes_names(tree),
     )
 
@@ -142,11 +150,13 @@ def _with_scopes(tree: ast.Module, python: str) -> str:
     return ast.unparse(Generators().visit(ast.parse(python)))
 
 
-def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple[dict[str, str], set[str], set[str]]:
-    """Names read, imports and texts, through the functions and classes of the notebook that they lead to."""
+def _followed(
+    read: Mapping[str, str], namespace: Mapping[str, object]
+) -> tuple[dict[str, str], set[str], list[types.CodeType]]:
+    """Names read and imports, through the functions and classes of the notebook that they lead to, and their code."""
     why: dict[str, str] = {}
     imports: set[str] = set()
-    texts: set[str] = set()
+    codes: list[types.CodeType] = []
     queue = deque(read.items())
     while queue:
         name, reader = queue.popleft()
@@ -156,10 +166,10 @@ def _followed(read: Mapping[str, str], namespace: Mapping[str, object]) -> tuple
         for code, label in _codes(namespace[name], set()):
             used, imported = _used_by(code)
             imports |= imported
-            texts |= set(_texts_of(code))
+            codes.append(code)
             queue.extend((other, label or name) for other in used)
         queue.extend((other, name) for other in _class_names(namespace[name], namespace))
-    return why, imports, texts
+    return why, imports, codes
 
 
 def _texts_of(code: types.CodeType) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import types
@@ -53,6 +54,8 @@ def restore(
         path.write_text(capture.transformed, encoding="utf-8")
         namespace["__file__"] = str(path)
         sys.argv = [str(path)]
+    for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     namespace.update(load(capture.payload, blobs, namespace, inner=inner))
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])

@@ -358,11 +358,9 @@ def test_an_exception_that_cannot_be_pickled_has_a_stand_in(tmp_path: Path) -> N
 
 
 def test_an_exception_that_holds_a_lock_comes_without_it(tmp_path: Path) -> None:
-    """An attribute that cannot travel costs itself alone; a constructor that wants more than the message is not called."""
-    cell = (
-        "import threading\nclass Odd(Exception):\n    def __init__(self, a, *, b):\n        super().__init__(a)\n"
-        "        self.b, self.lock = b, threading.Lock()\nraise Odd('odd one', b=2)"
-    )
+    """An attribute that cannot travel costs itself alone; the constructor is not called."""
+    made = "def __init__(self, a, *, b):\n        super().__init__(a)\n        self.b, self.lock = b, threading.Lock()"
+    cell = f"import threading\nclass Odd(Exception):\n    {made}\nraise Odd('odd one', b=2)"
     away = there_and_back(cell, notebook(), tmp_path)
     error: Any = away.error
     assert ("Odd", 2, False) == (type(error).__name__, error.b, hasattr(error, "lock"))

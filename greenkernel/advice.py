@@ -275,7 +275,7 @@ def _startup(config: SiteConfig) -> Interval:
 
 def _may_move(seen: Seen) -> bool:
     """True while the run is at work and neither a person nor a drain has decided where it goes."""
-    decided = any(wish.kind in ("relocate", "cancel") for wish in seen.wishes)
+    decided = any(wish.kind in ("relocate", "cancel") or wish.site is not None for wish in seen.wishes)
     at_work = seen.epoch is not None and seen.claim is not None and seen.progress is not None
     left = seen.drained is not None or seen.finished is not None or seen.failure is not None
     return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None

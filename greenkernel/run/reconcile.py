@@ -187,13 +187,13 @@ def target(seen: Seen) -> Target | None:
         return Target(
             site=relocate.site, cores=_cores_for(seen, relocate.site), trigger="user", reason="relocated by hand"
         )
-    if seen.epoch is None:
-        choice = next((wish for wish in seen.wishes if wish.kind == "choose"), None)
-        if choice is not None and choice.site is not None:
-            cores = _cores_for(seen, choice.site)
-            return Target(site=choice.site, cores=cores, trigger="start", reason="chosen by hand")
-        if choice is None and not seen.request.auto:
-            return None
+    choice = next((wish for wish in seen.wishes if wish.kind == "choose"), None)
+    # It stays where a person has put it, unless that site has failed it.
+    if choice is not None and choice.site is not None and (seen.epoch is None or seen.epoch.site == choice.site):
+        cores = _cores_for(seen, choice.site)
+        return Target(site=choice.site, cores=cores, trigger="start", reason="chosen by hand")
+    if seen.epoch is None and choice is None and not seen.request.auto:
+        return None
     step = _step_now(seen)
     if step is None:
         return None

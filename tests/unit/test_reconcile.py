@@ -205,6 +205,17 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
             replace(RUNNING, wishes=(wish("relocate", "b", -9), wish("relocate", "a", -1))),
         ),
         ("a relocation holds against the plan", [], replace(MOVING, wishes=(wish("relocate", "a"),))),
+        ("a chosen site holds against the plan", [], replace(MOVING, wishes=(wish("choose", "a"),))),
+        (
+            "a relocation goes before the choice",
+            [Drain(epoch=1, site="a", why="relocated by hand")],
+            replace(RUNNING, wishes=(wish("choose", "a"), wish("relocate", "b"))),
+        ),
+        (
+            "the recommended site, once taken, is left as the plan says",
+            [Drain(epoch=1, site="a", why="greener")],
+            replace(MOVING, wishes=(wish("choose", None),)),
+        ),
         (
             "a killed runner goes on in a new epoch",
             [opens(2, "a", "fault")],

@@ -49,12 +49,11 @@ def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], b
         voice.say(receipt_text(receipt, zone=zone))
     elif run.state is RunState.CANCELLED:
         voice.say(f"run {run.id} is cancelled; nothing of it is left running")
-    hint = _hint(run)
-    if hint:
+    if hint := hint_for(run):
         voice.say(hint)
 
 
-def _hint(run: Run) -> str:
+def hint_for(run: Run) -> str:
     """What may help after an error of the cell that is likelier on a site than here."""
     kind = (run.detail if run.state is RunState.FAILED else "").partition(":")[0]
     if kind == "FileNotFoundError" and not run.submission.request.files:

@@ -118,13 +118,19 @@ class Magics:
         """Stay until the run has ended, and take back what it has left."""
         __tracebackhide__ = True
         from greenkernel.commands import write_receipt
-        from greenkernel.follow import follow
+        from greenkernel.follow import follow, hint_for
+        from greenkernel.notebook.page import Page
         from greenkernel.records import RunState
 
         voice = self._voice()
-        voice.status(_WAITS)
         try:
-            follow(run, voice, zone=home.settings.timezone)
+            if hasattr(self._shell, "kernel"):
+                Page(run, home, voice).follow()
+                if hint := hint_for(run):
+                    voice.say(hint)
+            else:
+                voice.status(_WAITS)
+                follow(run, voice, zone=home.settings.timezone)
         except KeyboardInterrupt:
             voice.say(
                 f"run {run.id} goes on; take it back with %greenruns attach {run.id}, "

@@ -48,7 +48,7 @@ def test_our_words_are_displays(home: Home) -> None:
     outputs = execute("%%greentrain --auto --no-profile\nx = 1;")[0]
     assert "" == text_of(outputs) + text_of(outputs, "stderr")
     ours = [o for o in outputs if o.output_type == "display_data"]
-    assert any("receipt" in o.data["text/plain"] and "<pre" in o.data["text/html"] for o in ours)
+    assert any("receipt" in o.data["text/plain"] and "<div" in o.data["text/html"] for o in ours)
     assert value_of(outputs) is None
 
 

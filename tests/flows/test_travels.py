@@ -75,7 +75,8 @@ def test_a_fitted_pipeline_and_its_steps(home: Home) -> None:
     """A step of a pipeline that is held under a name of its own is fitted with it."""
     outputs = execute(
         "import numpy as np\nfrom sklearn.pipeline import make_pipeline\n"
-        "from sklearn.preprocessing import StandardScaler\nX = np.arange(6.0).reshape(3, 2)\nscaler = StandardScaler()\npipe = make_pipeline(scaler)",
+        "from sklearn.preprocessing import StandardScaler\n"
+        "X = np.arange(6.0).reshape(3, 2)\nscaler = StandardScaler()\npipe = make_pipeline(scaler)",
         TRAIN + "pipe.fit(X)",
         "print(scaler.mean_, pipe[0] is scaler)",
     )

@@ -51,7 +51,7 @@ class Magics:
         # Made with the first run that is left pending.
         self.desk: Any = None
 
-    def greentrain(self, line: str, cell: str) -> None:
+    def greentrain(self, line: str, cell: str) -> Any:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
@@ -59,21 +59,22 @@ class Magics:
 
         given = _train_parser().parse_args(words(line))
         home = self._home(given.sites)
-        leaves = not given.wait and not given.dry_run and self._can_click()
+        inside = self._is_inside()
+        leaves = not given.wait and not given.dry_run and not inside and self._can_click()
         asks = leaves and not given.auto
         try:
             run = self._train(cell, given, home, auto=not asks)
         except NothingToRunError as e:
             self._voice().say(e.what)  # as plain: it is no error
-            return
+            return None
         except UserError as e:
             if isinstance(e.__cause__, SyntaxError):
                 raise e.__cause__.with_traceback(None) from None  # as plain: with its line and its caret
             raise
         if leaves:
-            self._leave(run, home, can_choose=asks, receipt=given.json)
-        else:
-            self._follow(run, home, receipt=given.json)
+            return self._leave(run, home, can_choose=asks, receipt=given.json)
+        value = self._follow(run, home, receipt=given.json, shows_value=not inside)
+        return value if inside else None
 
     def _train(self, cell: str, given: argparse.Namespace, home: Any, *, auto: bool) -> Any:
         from greenkernel.session import train
@@ -114,7 +115,7 @@ class Magics:
             desk.add(run, output, self._cell_number())
         Live(run, home, output, ended, can_choose=can_choose).show()
 
-    def _follow(self, run: Any, home: Any, *, receipt: str | None) -> None:
+    def _follow(self, run: Any, home: Any, *, receipt: str | None, shows_value: bool) -> Any:
         """Stay until the run has ended, and take back what it has left."""
         __tracebackhide__ = True
         from greenkernel.commands import write_receipt
@@ -122,7 +123,7 @@ class Magics:
         from greenkernel.notebook.page import Page
         from greenkernel.records import RunState
 
-        voice = self._voice()
+        voice = self._voice(values=shows_value)
         try:
             if hasattr(self._shell, "kernel"):
                 Page(run, home, voice).follow()
@@ -139,10 +140,10 @@ class Magics:
             raise
         write_receipt(run, receipt)
         if run.submission.request.dry_run:
-            return
+            return None
         if run.state is RunState.CANCELLED:
             raise UserError(f"run {run.id} was cancelled; nothing was changed here")
-        self._take(run)
+        return self._take(run, keeps_value=shows_value)
 
     def greensites(self, line: str) -> None:
         """List the sites and what they can give now."""
@@ -176,21 +177,27 @@ class Magics:
         given = parser.parse_args(words(line))
         report_command(self._desk(), given.run, as_json=given.json)
 
-    def _take(self, run: Any) -> None:
+    def _take(self, run: Any, *, keeps_value: bool = True) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
         __tracebackhide__ = True
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
         value = run.loaded().value
-        if value is not None:
+        if value is not None and keeps_value:
             # It has been shown already, where it was among the cell's output.
             self._shell.displayhook.update_user_ns(value)
             self._shell.displayhook.fill_exec_result(value)
+        return value
 
     def _can_click(self) -> bool:
         from greenkernel.notebook.frontend import can_click
 
         return can_click(self._shell)
+
+    def _is_inside(self) -> bool:
+        """True where the magic is part of a cell, such as one that begins with ``%%time``: its value is for that cell."""
+        written = self._shell.history_manager.input_hist_raw[-1]
+        return not str(written).lstrip().startswith("%%greentrain")
 
     def _cell_number(self) -> int:
         return len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
@@ -209,10 +216,11 @@ class Magics:
             self._homes[sites] = Home.open(None, Path(sites) if sites else None)
         return self._homes[sites]
 
-    def _voice(self) -> Any:
+    def _voice(self, *, values: bool = True) -> Any:
         from greenkernel.voices import NotebookVoice, ShellVoice
 
-        return NotebookVoice(self._shell) if hasattr(self._shell, "kernel") else ShellVoice(self._shell)
+        kind = NotebookVoice if hasattr(self._shell, "kernel") else ShellVoice
+        return kind(self._shell, values=values)
 
 
 def _train_parser() -> argparse.ArgumentParser:

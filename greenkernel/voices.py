@@ -50,6 +50,8 @@ class Terminal:
             stream = sys.stdout if event.kind == "stdout" else sys.stderr
             stream.write(event.text)
             stream.flush()
+        elif event.kind == "error" and event.data:
+            print("\n".join(event.data["traceback"]), file=sys.stderr, flush=True)
         elif event.kind == "display" and event.data and "text/plain" in event.data:
             print(event.data["text/plain"], flush=True)
 
@@ -70,10 +72,16 @@ def show_value(shell: Any, data: dict[str, Any], metadata: dict[str, Any]) -> No
 
 
 class NotebookVoice:
-    """Our words as displays; the cell's output on its own streams."""
+    """Our words as displays; the cell's output on its own streams.
 
-    def __init__(self, shell: Any) -> None:
+    Args:
+        shell: The shell.
+        values: Show the value of the last expression; False where whoever called the magic does that.
+    """
+
+    def __init__(self, shell: Any, *, values: bool = True) -> None:
         self._shell = shell
+        self._values = values
         self._status: Any = None
         self._last = ""
 
@@ -103,7 +111,12 @@ class NotebookVoice:
             stream.flush()
             return
         if event.kind == "result":
-            show_value(self._shell, event.data or {}, event.metadata or {})
+            if self._values:
+                show_value(self._shell, event.data or {}, event.metadata or {})
+            return
+        if event.kind == "error":
+            data = event.data or {}
+            self._shell._showtraceback(type(data["ename"], (Exception,), {}), data["evalue"], data["traceback"])
             return
         publisher = self._shell.display_pub
         if event.kind == "clear_output":
@@ -116,16 +129,23 @@ class NotebookVoice:
 
 
 class ShellVoice(Terminal):
-    """Our words on stderr; the cell's output as IPython in a terminal shows it."""
+    """Our words on stderr; the cell's output as IPython in a terminal shows it.
 
-    def __init__(self, shell: Any) -> None:
+    Args:
+        shell: The shell.
+        values: Show the value of the last expression; False where whoever called the magic does that.
+    """
+
+    def __init__(self, shell: Any, *, values: bool = True) -> None:
         super().__init__()
         self._shell = shell
+        self._values = values
 
     def show(self, event: LogEvent) -> None:
         """What the cell printed or showed, as if it had run here."""
         if event.kind == "result":
-            show_value(self._shell, event.data or {}, event.metadata or {})
+            if self._values:
+                show_value(self._shell, event.data or {}, event.metadata or {})
         else:
             super().show(event)
 

@@ -33,6 +33,8 @@ class CellOutput:
         """What the cell printed or showed."""
         if event.kind in ("stdout", "stderr"):
             self._send("stream", {"name": event.kind, "text": event.text})
+        elif event.kind == "error":
+            self._send("error", event.data or {})
         elif event.kind == "clear_output":
             self._send("clear_output", {"wait": event.wait})
         else:

@@ -231,8 +231,20 @@ def _dumped(
                 data, metadata = outcome.bundle(outcome.value)
                 changes.entries[key] = Shown(data, metadata, str(e))
                 continue
+            if (owner := returned.owner_of(key)) is not None:
+                _without_parts(changes, owner)  # they come back inside of the whole, as new objects
+                continue
             del changes.entries[key]
             not_returned[returned.plain_name(key)] = str(e)
+
+
+def _without_parts(changes: _Changes, owner: str) -> None:
+    keys = [key for key in changes.entries if returned.owner_of(key) == owner]
+    names = {returned.inner_name(number) for key in keys for number, _, _ in returned.inner_in({key: None})}
+    for key in keys:
+        del changes.entries[key]
+    for ident in [ident for ident, name in changes.references.items() if name in names]:
+        del changes.references[ident]
 
 
 def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> CellError | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -68,6 +70,11 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> A
         def enable_gui(self, gui: str | None = None) -> None:
             """There is no screen; ``%matplotlib inline`` asks all the same."""
 
+        def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+            """An error that does not end the cell, such as that of a ``__repr__``."""
+            data = {"ename": etype.__name__, "evalue": str(evalue), "traceback": list(stb)}
+            emit(LogEvent(at=datetime.now(UTC), kind="error", data=data))
+
         def init_display_pub(self) -> None:
             self.display_pub = Publisher(parent=self, shell=self)
             self.configurables.append(self.display_pub)
@@ -97,6 +104,7 @@ def as_json(bundle: dict[str, Any]) -> dict[str, Any]:
 
 def _inline_figures(shell: Any) -> None:
     """Figures show at the end of the cell, also where matplotlib was imported before there was a shell."""
-    backend = sys.modules.get("matplotlib_inline.backend_inline")
-    if backend is not None:
-        backend.configure_inline_support(shell, INLINE_FIGURES)
+    if "matplotlib.figure" in sys.modules:  # figures of earlier cells are shown as pictures too
+        with contextlib.suppress(ImportError):
+            backend = importlib.import_module("matplotlib_inline.backend_inline")
+            backend.configure_inline_support(shell, INLINE_FIGURES)

@@ -35,6 +35,11 @@ def inner_key(number: int, owner: str) -> str:
     return f"{_INNER}{number} {owner}"
 
 
+def owner_of(key: str) -> str | None:
+    """Under which name the whole was sent whose part a key is of; None for other keys."""
+    return key.removeprefix(_INNER).partition(" ")[2] if key.startswith(_INNER) else None
+
+
 def inner_in(found: dict[str, Any]) -> Iterator[tuple[int, str, Any]]:
     """Number, owner and update of objects inside of what was sent."""
     for key, value in found.items():

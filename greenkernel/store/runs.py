@@ -128,10 +128,14 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
-    """Something that the cell printed or showed. ``data`` is a MIME bundle for displays and for values (``result``)."""
+    """Something that the cell printed or showed.
+
+    ``data`` is a MIME bundle for displays and for values (``result``), and name, text and lines of an ``error`` that does
+    not end the cell.
+    """
 
     at: datetime
-    kind: Literal["stdout", "stderr", "display", "result", "update_display", "clear_output"]
+    kind: Literal["stdout", "stderr", "display", "result", "error", "update_display", "clear_output"]
     text: str = ""
     data: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None

@@ -259,7 +259,6 @@ CASES = (
             x = 1
             await f()
             """),
-        differs="the traceback of an awaited error shows frames of asyncio and of the runner",
     ),
     Case(
         shows="an error in a method and in its property",

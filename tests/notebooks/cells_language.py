@@ -12,7 +12,6 @@ CASES = (
         shows="annotations at top level",
         cell="x: int = 1\ny: 'list[str]'\nz: float = x / 2",
         then=("sorted(__annotations__)",),
-        differs="the cell's __annotations__ stay on the site: dunder names do not come back",
     ),
     Case(
         shows="a name is deleted", before=("a, b, c = 1, [2], 3",), cell="del a\ndel b[0]\nc += 1\ndel c", then=("b",)
@@ -89,7 +88,6 @@ CASES = (
             up, get = pair()
             """),
         then=("up(); up(); get()",),
-        differs="a variable that two functions share becomes one of its own for each",
     ),
     Case(
         shows="nested functions read what the notebook defines later",
@@ -286,7 +284,6 @@ CASES = (
     Case(
         shows="a cell of comments only",
         cell="# nothing\n\n# to do",
-        differs="the magic refuses a cell without code; a plain cell does nothing",
     ),
     Case(shows="an empty last line and blanks", cell="\n\nx = 1   \n   \n\n"),
     Case(shows="no newline at the end", cell="x = 1\nx"),
@@ -305,7 +302,6 @@ CASES = (
         shows="a docstring first",
         cell='"""What this cell does."""\nx = 1',
         then=("__doc__",),
-        differs="the cell's __doc__ stays on the site: dunder names do not come back",
     ),
     Case(shows="a string as the last expression", cell="x = 1\n'a\\nb'"),
     Case(shows="main is main", cell="if __name__ == '__main__':\n    x = 1\n__name__", probes=("x",)),
@@ -387,7 +383,6 @@ CASES = (
             new = {k for k in globals() if not k.startswith('_')} & {'a', 'g', 'helper'}
             'l' in dir()
             """),
-        differs="a site knows only the names that the cell reads: dir() and globals() lack the others",
     ),
     Case(
         shows="globals are written",
@@ -398,7 +393,6 @@ CASES = (
         shows="names reached by computed text",
         before=("x_1, x_2 = 10, 20",),
         cell="total = sum(globals()[f'x_{i}'] for i in (1, 2))",
-        differs="names that a cell reaches only through computed text do not travel",
     ),
     Case(
         shows="eval of a literal text",
@@ -419,7 +413,6 @@ CASES = (
         before=("a = 2\nsource = 'b = a * 2'",),
         cell="exec(source)",
         then=("b",),
-        differs="names that a cell reaches only through computed text do not travel",
     ),
     Case(
         shows="f strings and format",
@@ -495,6 +488,5 @@ CASES = (
             """),
         then=("def g(x: str): pass\ng.__annotations__",),
         fresh=True,
-        differs="the flags of a future import do not hold for later cells",
     ),
 )

@@ -81,14 +81,12 @@ CASES = (
         shows="writefile below the magic",
         cell="%%writefile made.txt\nline one\nline two",
         then=("open('made.txt').read()",),
-        differs="files that the cell writes stay on the site",
     ),
     Case(
         shows="env is shown and set",
         before=("import os\nos.environ['BESIDE_A'] = 'a'",),
         cell="%env BESIDE_B=b\nv = %env BESIDE_B\nw = os.environ['BESIDE_B']\nw",
         then=("import os\nos.environ.get('BESIDE_B')",),
-        differs="environment variables that the cell sets stay on the site",
     ),
     Case(
         shows="pwd and cd",
@@ -112,7 +110,6 @@ CASES = (
             base = os.path.basename(os.getcwd())
             """),
         then=("os.path.basename(os.getcwd())",),
-        differs="a change of the working folder stays on the site",
     ),
     Case(
         shows="precision",
@@ -120,7 +117,6 @@ CASES = (
         cell="%precision 2\nx = 3.14159\nx",
         then=("x",),
         fresh=True,
-        differs="what %precision sets stays on the site",
     ),
     Case(
         shows="reset of one name",
@@ -170,7 +166,6 @@ CASES = (
         shows="run of a script that nobody named",
         files=(("script.py", "value = 40 + 2\n"),),
         cell="%run script.py\nvalue",
-        differs="%run does not bring its script to the site unless --files names it",
     ),
     Case(shows="load_ext and autoreload", before=("%load_ext autoreload\n%autoreload 2",), cell="x = 1\nx", fresh=True),
     Case(

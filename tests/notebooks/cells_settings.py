@@ -15,7 +15,6 @@ CASES = (
         before=("import numpy as np\nnp.set_printoptions(precision=2, suppress=True)",),
         cell="a = np.array([1.23456, 1e-9])\nprint(a)\na",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="numpy's print options in the cell",
@@ -23,7 +22,6 @@ CASES = (
         cell="np.set_printoptions(precision=3)\na = np.array([1.23456])\nprint(a)",
         then=("a",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="numpy's errors before",
@@ -37,7 +35,6 @@ CASES = (
             r
             """),
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="numpy's errors in the cell",
@@ -45,7 +42,6 @@ CASES = (
         cell="old = np.seterr(divide='ignore')\nb = np.array([1.0]) / 0",
         then=("np.geterr()['divide']",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="pandas' options before",
@@ -58,7 +54,6 @@ CASES = (
         ),
         cell="df = pd.DataFrame({'a': [1.234] * 20})\nprint(df)\ndf",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="pandas' options in the cell",
@@ -70,7 +65,6 @@ CASES = (
             """),
         then=("pd.options.display.max_rows",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="scikit-learn's settings before",
@@ -86,7 +80,6 @@ CASES = (
             kind
             """),
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="scikit-learn's settings in the cell",
@@ -110,7 +103,6 @@ CASES = (
         ),
         cell="plt.plot([1, 2]);\nsize = tuple(plt.rcParams['figure.figsize'])",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="matplotlib's parameters in the cell",
@@ -129,7 +121,6 @@ CASES = (
         before=("import warnings\nwarnings.filterwarnings('ignore')",),
         cell="warnings.warn('unseen')\nx = 1",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="filters of warnings as errors before",
@@ -148,7 +139,6 @@ CASES = (
             """),
         then=("warnings.warn('silly')",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="filters of warnings with an import in the cell",
@@ -163,14 +153,12 @@ CASES = (
         shows="environment variables before",
         before=("import os\nos.environ['BESIDE_X'] = 'here'",),
         cell="v = os.environ.get('BESIDE_X')\nv",
-        differs=_HOME,
     ),
     Case(
         shows="environment variables in the cell",
         before=("import os",),
         cell="os.environ['BESIDE_Y'] = 'set'\ndel os.environ['HOME']",
         then=("os.environ.get('BESIDE_Y'), 'HOME' in os.environ",),
-        differs=_SITE,
     ),
     Case(
         shows="an environment variable that is named",
@@ -210,7 +198,6 @@ CASES = (
         before=("import os",),
         cell="os.makedirs('sub', exist_ok=True)\nos.chdir('sub')",
         then=("os.path.basename(os.getcwd())",),
-        differs=_SITE,
     ),
     Case(
         shows="the module path before",
@@ -224,21 +211,18 @@ CASES = (
         before=("import sys",),
         cell="sys.path.append('/nowhere/else')",
         then=("'/nowhere/else' in sys.path",),
-        differs=_SITE,
     ),
     Case(
         shows="a time zone before",
         before=("import os, time\nos.environ['TZ'] = 'Asia/Tokyo'\ntime.tzset()",),
         cell="h = time.localtime(0).tm_hour, time.tzname[0]\nh",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="a locale before",
         before=("import locale\nlocale.setlocale(locale.LC_ALL, 'C')",),
         cell="n = locale.setlocale(locale.LC_ALL), f'{1234567.5:n}'\nn",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="decimal's context before",
@@ -251,7 +235,6 @@ CASES = (
         ),
         cell="d = Decimal(2) / 3\nd",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="decimal's context in the cell",
@@ -259,7 +242,6 @@ CASES = (
         cell="getcontext().prec = 4\nd = Decimal(1) / 3",
         then=("Decimal(1) / 3",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="the recursion limit before",
@@ -273,7 +255,6 @@ CASES = (
         ),
         cell="d = down(3500), sys.getrecursionlimit()\nd",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="the recursion limit in the cell",
@@ -281,7 +262,6 @@ CASES = (
         cell="sys.setrecursionlimit(4321)",
         then=("sys.getrecursionlimit()",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="limits of int texts, switch interval and hooks",
@@ -423,7 +403,6 @@ CASES = (
         cell="with open('log.txt', 'a') as f:\n    f.write('two\\n')\ndel f",
         then=("open('log.txt').read()",),
         options="--files log.txt",
-        differs=_WRITTEN,
     ),
     Case(
         shows="a data file that is named",
@@ -437,7 +416,6 @@ CASES = (
         files=(("in.csv", "a,b\n1,2\n"),),
         before=("import pandas as pd",),
         cell="df = pd.read_csv('in.csv')\ndf",
-        differs=_UNNAMED,
     ),
     Case(
         shows="a missing file",
@@ -458,7 +436,6 @@ CASES = (
             g = sorted(glob.glob('*.txt'))
             g
             """),
-        differs=_UNNAMED,
     ),
     Case(
         shows="arrays and models saved and loaded in the cell",
@@ -478,7 +455,6 @@ CASES = (
         cell="!printf 'x\\n' > made.txt\n!cat made.txt",
         then=("!cat made.txt",),
         ordered=False,
-        differs=_WRITTEN,
     ),
     Case(
         shows="a file is removed",
@@ -486,7 +462,6 @@ CASES = (
         cell="import os\nos.remove('old.txt')",
         then=("os.path.exists('old.txt')",),
         options="--files old.txt",
-        differs="a file that the cell removes on the site stays at home",
     ),
     Case(
         shows="command line arguments and the executable",

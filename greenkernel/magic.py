@@ -195,7 +195,7 @@ class Magics:
         return can_click(self._shell)
 
     def _is_inside(self) -> bool:
-        """True where the magic is part of a cell, such as one that begins with ``%%time``: its value is for that cell."""
+        """True where the magic is part of a cell, such as one of ``%%time``: its value is for that cell."""
         written = self._shell.history_manager.input_hist_raw[-1]
         return not str(written).lstrip().startswith("%%greentrain")
 

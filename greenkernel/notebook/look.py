@@ -72,6 +72,7 @@ class Looker:
             log_tail=self._tail,
             receipt=run.receipt if state.ended else None,
             error=run.detail if state.ended and run.detail else None,
+            dry_run=request.dry_run,
         )
 
     def _intensities(self, advice: Advice) -> tuple[SiteIntensity, ...]:

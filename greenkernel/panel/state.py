@@ -20,7 +20,7 @@ from greenkernel.records import (
     SignalPoint,
 )
 
-Phase = Literal["profiling", "choosing", "at work", "ended"]
+Phase = Literal["profiling", "choosing", "at work", "ended", "foreseen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class SiteIntensity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelState:
     """A run as it is at ``at``; everything that any view of it needs.
+
+    A dry run ends where others begin: with what was foreseen.
 
     ``chosen`` is the site, once somebody chose; ``can_choose`` says whether anybody is asked; ``notes`` is the journal.
     """
@@ -60,10 +62,13 @@ class PanelState:
     log_tail: str
     receipt: Receipt | None
     error: str | None
+    dry_run: bool = False
 
     @property
     def phase(self) -> Phase:
-        """Which of its four faces the panel shows."""
+        """Which of its faces the panel shows."""
+        if self.state.ended and self.dry_run and self.predictions:
+            return "foreseen"
         if self.state.ended:
             return "ended"
         if self.state is RunState.PROFILING:

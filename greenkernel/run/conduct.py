@@ -258,7 +258,8 @@ class Conductor:
 
     def _secrets(self, epoch: EpochOpen) -> Mapping[str, str]:
         assert self._submission is not None
-        return self._adviser.secrets(self._submission, epoch)
+        # Variables of the notebook are there before anything is imported: libraries read them once.
+        return {**self._submission.capture.env, **self._adviser.secrets(self._submission, epoch)}
 
     def _accept(self, action: Accept, seen: Seen) -> None:
         result = seen.finished

@@ -130,8 +130,8 @@ class End:
 class LogEvent:
     """Something that the cell printed or showed.
 
-    ``data`` is a MIME bundle for displays and for values (``result``), and name, text and lines of an ``error`` that does
-    not end the cell.
+    ``data`` is a MIME bundle for displays and for values (``result``); of an ``error``, which does not end the cell, it
+    has the name, the text and the lines.
     """
 
     at: datetime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -18,24 +19,75 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SMALLER = {"limit=400": "limit=40", "trees = 480": "trees = 30"}
 
 
-def test_the_ecg_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is predicted, then trained on an embedded site of the default settings; its names and receipt are there."""
+def smaller(path: Path) -> Any:
+    """Make a notebook's cells smaller, in its file."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        for text, less in SMALLER.items():
+            cell.source = cell.source.replace(text, less)
+    nbformat.write(notebook, path)
+    return notebook
+
+
+def run(name: str, folder: Path) -> Any:
+    """Execute a copy of a notebook in a home of its own; its default sites are the embedded ones."""
+    path = folder / f"{name}.ipynb"
+    path.write_bytes((NOTEBOOKS / path.name).read_bytes())
+    notebook = smaller(path)
+    try:
+        NotebookClient(notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    finally:
+        end_controllers(folder / "home")
+    return notebook
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENKERNEL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GREENKERNEL_SITES", raising=False)
-    notebook = nbformat.read(NOTEBOOKS / "ecg_forest.ipynb", as_version=4)
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in notebook.cells:
-        for text, smaller in SMALLER.items():
-            cell.source = cell.source.replace(text, smaller)
-    try:
-        NotebookClient(
-            notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
-        ).execute()
-    finally:
-        end_controllers(tmp_path / "home")
+
+
+def values(notebook: Any) -> list[str]:
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output.data["text/plain"] for output in shown if output.output_type == "execute_result"]
+
+
+def printed(notebook: Any) -> str:
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "".join(output.text for output in shown if output.output_type == "stream" and output.name == "stdout")
+
+
+def test_first_light(tmp_path: Path) -> None:
+    """It is predicted, then trained on an embedded site of the default settings; its names and receipt are there."""
+    notebook = run("01_first_light", tmp_path)
+    written = nbformat.read(NOTEBOOKS / "01_first_light.ipynb", as_version=4)
+    sources = [cell.source for cell in written.cells if cell.cell_type == "code"]
     assert SETUP.strip() in sources
     assert 2 == sum(source.endswith(CELL.strip()) for source in sources)
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    values = [output.data["text/plain"] for output in shown if output.output_type == "execute_result"]
-    assert values[-1].startswith("(30, ")
-    assert any("receipt of run" in output.text for output in shown if output.output_type == "stream")
+    assert values(notebook)[-1].startswith("(30, ")
+    assert "receipt of run" in printed(notebook)
+
+
+def test_choose_a_site(tmp_path: Path) -> None:
+    """The recommended site is taken where nobody can click; refusals are sentences; a choice by hand is followed."""
+    notebook = run("02_choose_a_site", tmp_path)
+    said = printed(notebook)
+    assert "no site is surely done by" in said
+    assert "log cannot travel, it is an open file" in said
+    assert "'yesterday' is no due date" in said
+    assert said.rstrip().endswith("windy")
+    assert not (tmp_path / "progress.log").exists()
+
+
+@pytest.mark.parametrize("name", ["01_first_light", "02_choose_a_site"])
+def test_saved_outputs_read_well(name: str) -> None:
+    """The notebooks are saved with their outputs, without errors, small, and without paths of a machine."""
+    path = NOTEBOOKS / f"{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert any("metadata" in output and output.metadata.get("greenkernel") for output in outputs)
+    assert not any(output.output_type == "error" for output in outputs)
+    assert path.stat().st_size < 400_000
+    assert "/tmp/" not in path.read_text(encoding="utf-8")
+    assert "/root/" not in path.read_text(encoding="utf-8")

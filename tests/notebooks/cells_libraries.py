@@ -310,7 +310,6 @@ CASES = (
         ),
         cell="pipe.fit(X, y);",
         then=("pipe.named_steps['m'] is model, hasattr(model, 'coef_')",),
-        differs=_INNER,
     ),
     Case(
         shows="a grid search with two jobs",
@@ -573,7 +572,6 @@ CASES = (
         shows="the source of a function of an earlier cell",
         before=("import inspect\n\ndef f(a):\n    # why\n    return a",),
         cell="source = inspect.getsource(f)\nsource",
-        differs="the text of earlier cells does not travel: inspect finds no source of their functions",
     ),
     Case(
         shows="the source of a class of the cell",

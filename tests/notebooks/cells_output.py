@@ -296,7 +296,6 @@ CASES = (
         shows="a figure by its trailing expression",
         before=(_PLT,),
         cell="plt.plot([1, 2, 3])",
-        differs="a figure comes before the cell's value, in a plain cell it follows it",
     ),
     Case(
         shows="a histogram returned",
@@ -347,7 +346,6 @@ CASES = (
                 """),
         ),
         cell="draw(3)",
-        differs="home does not know how to draw a figure as a value before it has drawn one itself",
     ),
     Case(
         shows="a figure goes on in the next cell",

@@ -90,7 +90,6 @@ CASES = (
             """),
         then=("sklearn.get_config()['display']",),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="matplotlib's parameters before",
@@ -114,7 +113,6 @@ CASES = (
             """),
         then=("tuple(plt.rcParams['figure.figsize'])", "plt.plot([2, 1]);"),
         fresh=True,
-        differs=_SITE,
     ),
     Case(
         shows="filters of warnings before",
@@ -127,7 +125,6 @@ CASES = (
         before=("import warnings\nwarnings.simplefilter('error')",),
         cell="warnings.warn('fatal')",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="filters of warnings in the cell",
@@ -268,7 +265,6 @@ CASES = (
         before=("import sys\nsys.set_int_max_str_digits(5000)",),
         cell="n = sys.get_int_max_str_digits()\nn",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="a module is patched before",
@@ -395,7 +391,6 @@ CASES = (
             del f
             """),
         then=("Path('out/a.txt').read_text(), open('b.csv').read()",),
-        differs=_WRITTEN,
     ),
     Case(
         shows="a file is appended to",
@@ -448,7 +443,6 @@ CASES = (
             back
             """),
         then=("np.load('a.npy')",),
-        differs=_WRITTEN,
     ),
     Case(
         shows="shell lines that write",

@@ -270,7 +270,8 @@ def _shown(messages: list[dict[str, Any]], case: Case, place: Path) -> Shown:
 
     def text_ends() -> None:
         for name in sorted(streams):
-            shown.parts.append([name, _text(streams[name], case, place)])
+            if text := _text(streams[name], case, place):
+                shown.parts.append([name, text])
         streams.clear()
 
     for message in messages:

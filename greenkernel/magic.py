@@ -111,8 +111,7 @@ class Magics:
                 loop.call_soon_threadsafe(desk.when_idle)
 
         live = Live(run, home, output, ended, can_choose=can_choose)
-        if all(pending.run.id != run.id for pending in desk.pending):
-            desk.add(run, output, self._cell_number(), live)
+        desk.add(run, output, self._cell_number(), live)
         live.show()
 
     def _follow(self, run: Any, home: Any, *, receipt: str | None) -> None:

@@ -103,8 +103,9 @@ def format_amount(value: float, unit: str, *, digits: int = 3) -> str:
         unit: ``g`` and ``Wh``, alone or as the first word (``g CO2e``), get prefixes; others, such as ``EUR``, do not.
         digits: How many digits say something.
     """
+    value = _not_noise(value)
     name, factor = _prefix(abs(value), unit)
-    value = _not_noise(value / factor)
+    value /= factor
     return f"{_plain(value, _decimals(value, digits))} {name}".rstrip()
 
 
@@ -117,8 +118,9 @@ def format_interval(low: float, mid: float, high: float, unit: str) -> str:
         high: The upper end.
         unit: As for `format_amount`.
     """
+    low, mid, high = (_not_noise(end) for end in (low, mid, high))
     name, factor = _prefix(max(abs(mid), abs(high) / 10), unit)
-    low, mid, high = (_not_noise(end / factor) for end in (low, mid, high))
+    low, mid, high = low / factor, mid / factor, high / factor
     digits = 2 if high - low > 0.1 * abs(mid) else 3
     decimals = _decimals(mid if mid else high, digits)
     shown = f"{_plain(mid, decimals)} {name}".rstrip()
@@ -130,7 +132,7 @@ def format_interval(low: float, mid: float, high: float, unit: str) -> str:
 
 def _not_noise(value: float) -> float:
     """Zero for what is left of a difference of equal numbers."""
-    return 0.0 if abs(value) < 1e-6 else value
+    return 0.0 if abs(value) < 1e-12 else value
 
 
 def _prefix(size: float, unit: str) -> tuple[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from greenkernel.session import Run
 from greenkernel.voices import Voice
 
 _LOOK_S = 0.1
+_COLUMNS = 68
 
 
 class Desk:
@@ -47,8 +49,13 @@ class Desk:
         return self._notebook.pending
 
     def add(self, run: Run, output: CellOutput, cell: int, live: Live) -> None:
-        """A run was sent by the cell that runs now."""
+        """A run was sent by the cell that runs now, or is followed there from now on."""
         self._in_a_cell = True
+        self._outputs[run.id], self._lives[run.id] = output, live
+        self._told_to = [told for told in self._told_to if told[0].id != run.id]
+        self._told_to.append((run, cell, output.page, live))
+        if any(pending.run.id == run.id for pending in self.pending):
+            return
         submission = run.submission
         touch = touched(ast.parse(submission.capture.transformed), self._shell.user_ns, whole=True)
         reads = frozenset(submission.capture.reads)
@@ -60,9 +67,6 @@ class Desk:
             settings=touch.settings,
         )
         self._notebook.add(run, sent, reads, cell)
-        self._outputs[run.id] = output
-        self._lives[run.id] = live
-        self._told_to.append((run, cell, output.page, live))
 
     def before_cell(self, tree: ast.Module) -> ast.Module:
         """Called with each cell before it runs; waits for what it needs.
@@ -209,5 +213,6 @@ def _rejected(text: str) -> BaseException:
     from IPython.core.error import InputRejected
 
     error: BaseException = InputRejected(text)
-    error._render_traceback_ = lambda: [f"GreenKernel: {text}"]  # type: ignore[attr-defined]  # IPython asks for it
+    lines = textwrap.wrap(f"GreenKernel: {text}", _COLUMNS)  # JupyterLab breaks lines of errors inside of words
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython asks for it
     return error

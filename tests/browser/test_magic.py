@@ -206,6 +206,19 @@ def test_a_choice_is_clicked_while_a_cell_waits_that_needs_it(desk: Desk, opened
     assert ["far"] == desk.stays()
 
 
+def test_what_is_picked_is_taken_where_run_was_not_pressed(desk: Desk, opened: Open, picture: Picture) -> None:
+    """A cell that needs the run takes the row that was clicked, and says so."""
+    book = opened([desk.load(), "%%greentrain --no-profile\nb = 2", "print(b)"])
+    book.run(0)
+    book.run(1)
+    book.page.click(".gk-site:visible:has-text('far')")
+    book.page.wait_for_selector(".gk-run:visible:has-text('Run on far')")
+    book.run(2)
+    picture(book, "2-picked")
+    assert "Run was not pressed, so far is taken" in book.output(2)
+    assert ["far"] == desk.stays()
+
+
 def test_a_run_is_relocated_while_it_is_at_work(desk: Desk, opened: Open, picture: Picture) -> None:
     """Progress and the move are seen, finished tasks go along, and the receipt lists the move."""
     book = opened([desk.load(), TASKS.replace("--auto ", "").replace("160", "80"), "print(sum(squares))"])
@@ -347,4 +360,5 @@ def test_a_page_that_is_loaded_again_during_a_run_saves_its_end(desk: Desk, open
     picture(book, "8-ended")
     book.run(2)
     assert "160" in book.output(2)
+    picture(book, "8-shown")
     told(book, 2)

@@ -93,7 +93,9 @@ def sites_command(desk: Desk, *, as_json: bool) -> None:
         for s in found
     ]
     desk.out(table(rows, header=("site", "kind", "zone", "reachable", "cores", "intensity now", "")))
-    desk.out(f"from {desk.home.settings.sites_path}")
+    path = desk.home.settings.sites_path
+    inside = path.is_relative_to(Path.home())
+    desk.out(f"from {'~' / path.relative_to(Path.home()) if inside else path}")
 
 
 def report_command(desk: Desk, run: str | None, *, as_json: bool) -> None:

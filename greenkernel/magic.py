@@ -111,9 +111,9 @@ class Magics:
             with contextlib.suppress(RuntimeError):  # the kernel is on its way out
                 loop.call_soon_threadsafe(desk.when_idle)
 
-        if all(pending.run.id != run.id for pending in desk.pending):
-            desk.add(run, output, self._cell_number())
-        Live(run, home, output, ended, can_choose=can_choose).show()
+        live = Live(run, home, output, ended, can_choose=can_choose)
+        desk.add(run, output, self._cell_number(), live)
+        live.show()
 
     def _follow(self, run: Any, home: Any, *, receipt: str | None, shows_value: bool) -> Any:
         """Stay until the run has ended, and take back what it has left."""

@@ -33,6 +33,7 @@ from greenkernel.store.runs import Advice, RunStore, Submission, Wish
 _LOCAL_POLL_S = 0.03
 _REMOTE_POLL_S = 0.5
 _CARE_S = 2.0
+_MOST_OF_NAME = 40
 # A controller that was killed comes back at once; one that cannot live must be said.
 _MOST_STARTS = 5
 
@@ -125,6 +126,11 @@ class Run:
         """The site that somebody has chosen; None where nobody has, or the recommended one was taken."""
         wish = self._store.wishes().get("choose")
         return wish.site if wish is not None else None
+
+    @property
+    def waits_for_choice(self) -> bool:
+        """True while a person is asked for the site and has not said a word."""
+        return self.state is RunState.CHOOSING and "choose" not in self._store.wishes()
 
     @property
     def epochs(self) -> tuple[EpochOpen, ...]:
@@ -522,7 +528,8 @@ def _request(
 def _name_of(text: str) -> str:
     """The first line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    return lines[0][:40] if lines else "cell"
+    telling = [line for line in lines if not line.startswith(("import ", "from ", "%", "@"))] or lines or ["cell"]
+    return telling[0] if len(telling[0]) <= _MOST_OF_NAME else f"{telling[0][: _MOST_OF_NAME - 1].rstrip()}…"
 
 
 def task(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:

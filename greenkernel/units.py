@@ -95,14 +95,18 @@ def format_bytes(size_bytes: float) -> str:
     return f"{value:.{0 if abs(value) >= 9.95 else 1}f}".removesuffix(".0") + f" {unit}"
 
 
-def format_amount(value: float, unit: str) -> str:
-    """A number with three significant digits and a fitting prefix.
+def format_amount(value: float, unit: str, *, digits: int = 3) -> str:
+    """A number with so many significant digits and a fitting prefix.
 
     Args:
         value: In ``unit``.
         unit: ``g`` and ``Wh``, alone or as the first word (``g CO2e``), get prefixes; others, such as ``EUR``, do not.
+        digits: How many digits say something.
     """
-    return format_interval(value, value, value, unit)
+    value = _not_noise(value)
+    name, factor = _prefix(abs(value), unit)
+    value /= factor
+    return f"{_plain(value, _decimals(value, digits))} {name}".rstrip()
 
 
 def format_interval(low: float, mid: float, high: float, unit: str) -> str:
@@ -114,6 +118,7 @@ def format_interval(low: float, mid: float, high: float, unit: str) -> str:
         high: The upper end.
         unit: As for `format_amount`.
     """
+    low, mid, high = (_not_noise(end) for end in (low, mid, high))
     name, factor = _prefix(max(abs(mid), abs(high) / 10), unit)
     low, mid, high = low / factor, mid / factor, high / factor
     digits = 2 if high - low > 0.1 * abs(mid) else 3
@@ -123,6 +128,11 @@ def format_interval(low: float, mid: float, high: float, unit: str) -> str:
         return shown
     joint = "-" if low >= 0 else " to "
     return f"{shown} ({_plain(low, decimals)}{joint}{_plain(high, decimals)})"
+
+
+def _not_noise(value: float) -> float:
+    """Zero for what is left of a difference of equal numbers."""
+    return 0.0 if abs(value) < 1e-12 else value
 
 
 def _prefix(size: float, unit: str) -> tuple[str, float]:

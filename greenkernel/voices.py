@@ -152,5 +152,6 @@ class ShellVoice(Terminal):
 
 def bundle(text: str) -> dict[str, str]:
     """A sentence of ours as a display."""
-    style = "margin:0;font-size:12px;line-height:1.35;white-space:pre;overflow-x:auto"
+    wrap = "pre" if "\n" in text else "pre-wrap;word-break:normal;overflow-wrap:anywhere"  # tables keep their lines
+    style = f"margin:0;padding:0 5px;font-size:12px;line-height:1.35;white-space:{wrap};overflow-x:auto"
     return {"text/plain": text, "text/html": f'<pre style="{style}">{html.escape(text)}</pre>'}

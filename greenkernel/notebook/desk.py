@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from greenkernel.cell.bind import Meanwhile
 from greenkernel.errors import GreenKernelError
-from greenkernel.notebook.frontend import CellOutput
+from greenkernel.notebook.frontend import CellOutput, page
+from greenkernel.notebook.live import Live
 from greenkernel.notebook.pending import Notebook, Pending
 from greenkernel.notebook.touch import Touch, touched
 from greenkernel.records import RunState
@@ -16,6 +18,7 @@ from greenkernel.session import Run
 from greenkernel.voices import Voice
 
 _LOOK_S = 0.1
+_COLUMNS = 68
 
 
 class Desk:
@@ -33,6 +36,9 @@ class Desk:
         self._voice = voice
         self._notebook = Notebook(shell.user_ns)
         self._outputs: dict[str, CellOutput] = {}
+        self._lives: dict[str, Live] = {}
+        # Runs whose end may have come to a page that was gone: with the number of the cell, and the page.
+        self._told_to: list[tuple[Run, int, str, Live]] = []
         self._in_a_cell = False
         shell.events.register("pre_run_cell", self._begins)
         shell.events.register("post_run_cell", self._ends)
@@ -42,9 +48,14 @@ class Desk:
         """In the order of submission."""
         return self._notebook.pending
 
-    def add(self, run: Run, output: CellOutput, cell: int) -> None:
-        """A run was sent by the cell that runs now."""
+    def add(self, run: Run, output: CellOutput, cell: int, live: Live) -> None:
+        """A run was sent by the cell that runs now, or is followed there from now on."""
         self._in_a_cell = True
+        self._outputs[run.id], self._lives[run.id] = output, live
+        self._told_to = [told for told in self._told_to if told[0].id != run.id]
+        self._told_to.append((run, cell, output.page, live))
+        if any(pending.run.id == run.id for pending in self.pending):
+            return
         submission = run.submission
         touch = touched(ast.parse(submission.capture.transformed), self._shell.user_ns, whole=True)
         reads = frozenset(submission.capture.reads)
@@ -56,7 +67,6 @@ class Desk:
             settings=touch.settings,
         )
         self._notebook.add(run, sent, reads, cell)
-        self._outputs[run.id] = output
 
     def before_cell(self, tree: ast.Module) -> ast.Module:
         """Called with each cell before it runs; waits for what it needs.
@@ -71,7 +81,7 @@ class Desk:
                 self._wait(*reasons[0])
             self._notebook.read_by(self._shell.execution_count, touch)
         except KeyboardInterrupt:
-            raise _rejected("interrupted while it waited; the run goes on, and this cell did not run") from None
+            raise _rejected("this cell was interrupted while it waited and did not run; the run goes on") from None
         except GreenKernelError as e:
             raise _rejected(f"this cell did not run: {e}") from None
         return tree
@@ -88,27 +98,37 @@ class Desk:
             self.take_ended()
 
     def _wait(self, pending: Pending, why: str) -> None:
-        run = pending.run
-        voice = self._voice()
-        told = ""
-        while not run.state.ended:
-            state = run.state
-            if state is RunState.CHOOSING:
-                run.choose()
-                told = "; no site was chosen, so the recommended one is taken"
-            detail = f": {run.detail}" if run.detail else ""
-            voice.status(f"waits for run {run.id} of cell {pending.cell}, because {why}{told} ({state}{detail})")
-            run.wait_a_while(_LOOK_S)
+        run, voice, told = pending.run, self._voice(), ""
+        what = f"run {run.id} of cell {pending.cell}, because {why}"
+        try:
+            while not run.state.ended:
+                if run.waits_for_choice:
+                    told = self._choose(run)
+                voice.status(f"waits for {what}{told}; it is {_now(run)}")
+                run.wait_a_while(_LOOK_S)
+        except KeyboardInterrupt:
+            voice.status(f"waited for {what}{told}; interrupted")
+            raise
         self._take(pending)
-        voice.status(f"waited for run {run.id} of cell {pending.cell}, because {why}{told} ({run.state})")
+        how = {RunState.DONE: "is done", RunState.CANCELLED: "was cancelled"}.get(run.state, "has failed")
+        voice.status(f"waited for {what}{told}; it {how}")
         if run.state is not RunState.DONE:
-            how = "was cancelled" if run.state is RunState.CANCELLED else "has failed"
-            raise GreenKernelError(f"run {run.id} of cell {pending.cell} {how}, and it was waited for because {why}")
+            raise GreenKernelError(f"{why}, and run {run.id} of cell {pending.cell} {how}")
+
+    def _choose(self, run: Run) -> str:
+        """Nobody pressed Run: take what is picked in the panel, which is the recommended site at first."""
+        live = self._lives.get(run.id)
+        site = live.picked if live is not None else None
+        run.choose(site)
+        if site is None:
+            return "; no site was chosen, so the recommended one is taken"
+        return f"; Run was not pressed, so {site} is taken, which is picked in its panel"
 
     def _take(self, pending: Pending) -> None:
         """Bind, say what is not as after a plain run, and show a traceback under the cell that sent it."""
         run = pending.run
         output = self._outputs.pop(run.id, None)
+        self._lives.pop(run.id, None)
         say = output.say if output is not None else self._voice().say
         bound: dict[str, Any] = {}
         try:
@@ -155,15 +175,37 @@ class Desk:
         lines = self._shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
         output.error(error, list(getattr(error, "_render_traceback_", lambda: lines)()))
 
+    def _tell_again(self) -> None:
+        """A page that was loaded again takes nothing more for cells that ran before: it gets their ends here."""
+        here = page(self._shell)
+        over = [told for told in self._told_to if told[3].over]
+        self._told_to = [told for told in self._told_to if told not in over]
+        for run, cell, there, live in over:
+            if there != here:
+                self._voice().say(
+                    f"run {run.id} of cell {cell} has ended; this page was loaded after that cell was run, so the end "
+                    f"is shown here. All that it printed: %greenruns logs {run.id}"
+                )
+                live.show_end()
+
     def _begins(self, *_: object) -> None:
         self._in_a_cell = True
+        self._tell_again()
 
     def _ends(self, *_: object) -> None:
         self._in_a_cell = False
+        self._tell_again()
         try:
             self.take_ended()
         except GreenKernelError as e:
             self._voice().say(str(e))
+
+
+def _now(run: Run) -> str:
+    """Where a run stands, as the end of a sentence."""
+    state, detail = run.state, run.detail
+    joint = " " if detail.startswith(("on ", "to ")) else ": "
+    return f"{state}{joint if detail else ''}{detail}"
 
 
 def _rejected(text: str) -> BaseException:
@@ -171,5 +213,6 @@ def _rejected(text: str) -> BaseException:
     from IPython.core.error import InputRejected
 
     error: BaseException = InputRejected(text)
-    error._render_traceback_ = lambda: [f"GreenKernel: {text}"]  # type: ignore[attr-defined]  # IPython asks for it
+    lines = textwrap.wrap(f"GreenKernel: {text}", _COLUMNS)  # JupyterLab breaks lines of errors inside of words
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # IPython asks for it
     return error

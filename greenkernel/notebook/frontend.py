@@ -27,7 +27,8 @@ class CellOutput:
     def __init__(self, shell: Any) -> None:
         self._kernel = shell.kernel
         self._parent = _request(self._kernel)
-        self._number = int(shell.execution_count)
+        self._number = len(shell.user_ns["In"]) - 1  # as the notebook shows it
+        self.page = page(shell)
 
     def show(self, event: LogEvent) -> None:
         """What the cell printed or showed."""
@@ -61,6 +62,11 @@ class CellOutput:
         kernel = self._kernel
         topic = f"kernel.{kernel.ident}.{kind}".encode()
         kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=topic)
+
+
+def page(shell: Any) -> str:
+    """The page that asked for the cell that runs now: one that is loaded again is another one."""
+    return str(_request(shell.kernel).get("header", {}).get("session", ""))
 
 
 def _request(kernel: Any) -> dict[str, Any]:

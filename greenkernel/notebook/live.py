@@ -53,6 +53,7 @@ class Live:
         self._run = run
         self._output = output
         self._ended = ended
+        self.over = False
         self._looker = Looker(run, home, can_choose=can_choose)
         self._panel = Panel(Actions(run), zone=home.settings.timezone)
         self._thread = threading.Thread(target=self._follow, name=f"greenkernel-{run.id}", daemon=True)
@@ -62,6 +63,15 @@ class Live:
         self._panel.update(self._looker.look())
         self._panel.show()
         self._thread.start()
+
+    @property
+    def picked(self) -> str | None:
+        """The site that is picked in the panel; None where it is the recommended one."""
+        return self._panel.picked
+
+    def show_end(self) -> None:
+        """Show how the run has ended under the cell that runs now."""
+        self._panel.show_page()
 
     def _follow(self) -> None:
         follower = self._run.follower()
@@ -84,4 +94,5 @@ class Live:
             except GreenKernelError as e:
                 self._output.say(f"run {self._run.id} cannot be followed any more: {e}")
                 break
+        self.over = True
         self._ended()

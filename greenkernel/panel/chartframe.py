@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-WIDTH_PX: Final = 800
-HEIGHT_PX: Final = 220
+WIDTH_PX: Final = 640
+HEIGHT_PX: Final = 200
 LANES_PX: Final = {"plan": (2, 18), "was": (22, 38)}
 """Where the bars of the plan and those of the stays lie, from the top."""
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 from greenkernel.panel.chartframe import HEIGHT_PX, LANES_PX, frame
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.words import clock_text, simulated_text
-from greenkernel.records import SignalPoint
+from greenkernel.records import Plan, SignalPoint
 
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MOST_POINTS: Final = 1500
-_CHARS_ACROSS: Final = 85
+_CHARS_ACROSS: Final = 66
 
 
 def chart_spec(state: PanelState, *, zone: tzinfo | None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _window(state: PanelState) -> tuple[datetime, datetime]:
     end = [state.at] if state.due_at is None else [state.at, state.due_at]
     if state.plan is not None:
         begin.append(min(state.plan.made_at, *[s.start for s in state.plan.steps]))
-        end.append(state.plan.finish_latest_at)
+        end.append(state.plan.finish_latest_at if _says_when(state.plan) else state.plan.finish_at)
     if state.receipt is not None:
         end.append(state.receipt.finished_at)
     first, last = grid.to_grid(min(begin)), grid.to_grid(max(end))
@@ -67,6 +67,11 @@ def _window(state: PanelState) -> tuple[datetime, datetime]:
         last = max([last, *[p.end for p in known]])
     margin = max((last - first) * 0.03, timedelta(minutes=2))
     return first - margin, last + 2 * margin
+
+
+def _says_when(plan: Plan) -> bool:
+    """False where its end only stands in for what was not measured."""
+    return plan.finish_latest_at - plan.made_at < 10 * (plan.finish_at - plan.made_at)
 
 
 def _line(
@@ -100,7 +105,9 @@ def _names(lines: Sequence[dict[str, Any]], top: float) -> list[dict[str, Any]]:
 
 
 def _bars(state: PanelState, window: tuple[datetime, datetime], zone: tzinfo | None) -> list[dict[str, Any]]:
-    steps = [("plan", s.site, s.start, s.end) for s in state.plan.steps] if state.plan else []
+    steps = (
+        [("plan", s.site, s.start, s.end) for s in state.plan.steps] if state.plan and _says_when(state.plan) else []
+    )
     if state.receipt is not None:
         steps += [("was", s.site, s.start, s.end) for s in state.receipt.stays]
     else:

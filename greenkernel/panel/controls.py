@@ -20,9 +20,11 @@ STYLE: Final = """<style>
 .gk-panel pre{font-size:12px;line-height:1.35;color:inherit;background:transparent}
 .gk-panel code{color:inherit;background:transparent}
 .gk-panel table{color:inherit;font-size:12px}
+.gk-panel th,.gk-panel td{overflow-wrap:break-word}
 .gk-panel summary{cursor:pointer}
 .gk-panel progress{width:100%;height:10px;accent-color:var(--jp-brand-color1,#2a7)}
 .gk-grid{display:grid;grid-template-columns:1.35fr 1.2fr 1.2fr 1.2fr .6fr;column-gap:8px}
+.gk-four{grid-template-columns:1.35fr 1.2fr 1.2fr 1.2fr}
 .gk-grid small{opacity:.8;font-size:11px}
 .gk-wide{grid-column:1/-1;opacity:.9;font-size:12px}
 .gk-head{font-weight:600;white-space:nowrap;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4))}
@@ -33,12 +35,10 @@ STYLE: Final = """<style>
 .gk-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#2a7);outline-offset:1px}
 .gk-panel .gk-go{background:#2e7d32;color:#fff}
 .gk-panel .vega-embed{width:100%;padding:0}
-.gk-panel .vega-embed svg{color:inherit;width:100%;height:auto;display:block}
+.gk-panel .vega-embed svg{color:inherit;width:100%;max-width:760px;height:auto;display:block}
+.gk-message:empty{display:none}
 </style>"""
-_HEAD: Final = (
-    '<div class="gk-grid gk-head" aria-hidden="true"><span>Done at</span><span>Energy</span><span>CO2e</span>'
-    "<span>Cost</span><span>In time</span></div>"
-)
+_COLUMNS: Final = ("Done at", "Energy", "CO2e", "Cost", "In time")
 _NAME_PX: Final = "170px"
 
 
@@ -53,7 +53,8 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def __init__(self, lock: threading.RLock, on_pick: Callable[[], None]) -> None:
         self._lock = lock
         blank = ipywidgets.Box(layout=ipywidgets.Layout(width=_NAME_PX, flex="0 0 auto", margin="0 2px"))
-        self._head = ipywidgets.HBox([blank, html_box(_HEAD, flex="1 1 auto")])
+        self._names = html_box(flex="1 1 auto")
+        self._head = ipywidgets.HBox([blank, self._names])
         self._lines: dict[str, tuple[Any, Any]] = {}
         self._on_pick = on_pick
         self._setting = False
@@ -70,12 +71,15 @@ class SiteTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         if self.picked not in possible:
             ticked = [row.site for row in rows if row.ticked]
             self.picked = ticked[0] if ticked else None
+        columns = 5 if any(row.chance for row in rows) else 4  # no due date, no chance to meet it
+        names = "".join(f"<span>{name}</span>" for name in _COLUMNS[:columns])
+        self._names.value = f'<div class="{_grid(columns)} gk-head" aria-hidden="true">{names}</div>'
         for row in rows:
             button, figures = self._lines[row.site]
             button.description = self._named(row)
             button.tooltip = _spoken(row)
             button.disabled = not (may_choose and row.can)
-            figures.value = _figures(row)
+            figures.value = _figures(row, columns)
         self._press()
 
     def _line(self, site: str) -> tuple[Any, Any]:
@@ -141,15 +145,19 @@ def visible(widget: Any, shown: bool) -> None:
     widget.layout.display = None if shown else "none"
 
 
-def _figures(row: SiteRow) -> str:
-    figures = (row.finish, row.energy, row.emissions, row.cost, row.chance)
+def _grid(columns: int) -> str:
+    return "gk-grid" if columns == len(_COLUMNS) else "gk-grid gk-four"
+
+
+def _figures(row: SiteRow, columns: int) -> str:
+    figures = (row.finish, row.energy, row.emissions, row.cost, row.chance)[:columns]
     cells = "".join(f"<span>{figure_html(figure)}</span>" for figure in figures)
     if not row.can:
         return f'<div class="gk-grid"><span class="gk-wide">cannot: {escape(row.remark)}</span></div>'
     said = f"<b>✓ recommended:</b> {escape(row.remark)}" if row.ticked else escape(row.remark)
     begins = "" if row.ticked else ", starting now"
     more = f'<span class="gk-wide">{cores_text(row.cores)}{begins}{"; " + said if said else ""}</span>'
-    return f'<div class="gk-grid">{cells}{more}</div>'
+    return f'<div class="{_grid(columns)}">{cells}{more}</div>'
 
 
 def _spoken(row: SiteRow) -> str:
@@ -157,5 +165,6 @@ def _spoken(row: SiteRow) -> str:
     if not row.can:
         return f"{row.site} cannot: {row.remark}"[:300]
     chance = f", in time {row.chance}" if row.chance else ""
-    said = f"{row.site}, {cores_text(row.cores)}: done at {row.finish}, {row.energy}, {row.emissions} CO2e, {row.cost}"
-    return f"{said}{chance}{'; recommended' if row.ticked else ''}"[:300]
+    known = f"done at {row.finish}, {row.energy}, {row.emissions} CO2e, {row.cost}" if row.energy else "time not known"
+    said = f"{row.site}, {cores_text(row.cores)}: {known}{chance}"
+    return f"{said}{'; recommended' if row.ticked else ''}"[:300]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
@@ -32,6 +33,8 @@ def title_html(state: PanelState, zone: tzinfo | None) -> str:
 def status_html(state: PanelState) -> str:
     """State, where, and what it is doing, in one line."""
     here = f" on {escape(state.here, most=60)}" if state.here and not state.state.ended else ""
+    if state.detail.startswith(("on ", "to ")):  # it says where itself
+        return f"<b>{state.state}</b> {escape(state.detail)}"
     detail = f": {escape(state.detail)}" if state.detail else ""
     return f"<b>{state.state}</b>{here}{detail}"
 
@@ -150,10 +153,10 @@ def moves_html(state: PanelState, zone: tzinfo | None) -> str:
 
 
 def journal_html(state: PanelState, zone: tzinfo | None) -> str:
-    """The last things that happened, the newest first."""
+    """The last things that happened, the newest first; stays are called as in the receipt."""
+    notes = [(at, re.sub(r"^epoch (?=\d)", "stay ", text)) for at, text in state.notes[-_MOST_LINES:]]
     lines = [
-        f"<li>{clock_text(at, zone, today=state.at, seconds=True)} {escape(text)}</li>"
-        for at, text in reversed(state.notes[-_MOST_LINES:])
+        f"<li>{clock_text(at, zone, today=state.at, seconds=True)} {escape(text)}</li>" for at, text in reversed(notes)
     ]
     inside = f'<ul style="margin:2px 0;padding-left:22px">{"".join(lines)}</ul>'
     return details_html("Journal", inside) if lines else ""

@@ -23,8 +23,10 @@ from greenkernel.panel.receipts import receipt_html
 from greenkernel.panel.rows import site_rows
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
-from greenkernel.panel.words import escape, simulated_text
+from greenkernel.panel.words import clock_text, escape, simulated_text
+from greenkernel.records import RunState
 
+_STOPPED: Final = "nothing of it is left running, and the notebook's names are as they were"
 MOST_HTML_BYTES: Final = 60_000
 """What a page may take of a notebook file; each part is bounded, and this bounds their sum."""
 
@@ -41,6 +43,9 @@ def page_html(state: PanelState, *, zone: tzinfo | None) -> str:
             f"<div>{progress_html(state)}</div>",
             *_during(state, zone),
         ]
+    if state.phase != "ended":
+        then = clock_text(state.at, zone, today=state.at, seconds=True)
+        parts.append(f"<div>As it was at {then}; how it ended: <code>%greenreport {escape(state.run)}</code></div>")
     size, shown = 0, []
     for part in parts:
         size += len(part.encode())
@@ -48,13 +53,14 @@ def page_html(state: PanelState, *, zone: tzinfo | None) -> str:
             shown.append("<div>The rest is in <code>%greenreport</code>.</div>")
             break
         shown.append(part)
-    return f'<div style="background:transparent;line-height:1.4;font-size:13px">{"".join(shown)}</div>'
+    return f'<div style="background:transparent;line-height:1.4;font-size:13px;padding:2px 5px">{"".join(shown)}</div>'
 
 
 def page_text(state: PanelState, *, zone: tzinfo | None) -> str:
     """The same for a terminal."""
     lines = [f"run {state.run} ({state.name}): {state.state}" + (f": {state.detail}" if state.detail else "")]
     if state.phase == "ended":
+        lines += [f"  {_STOPPED}"] if state.state is RunState.CANCELLED else []
         lines += [f"  error: {state.error}"] if state.error and state.receipt is None else []
         lines += [receipt_text(state.receipt, zone=zone)] if state.receipt is not None else []
     else:
@@ -92,11 +98,11 @@ def _during(state: PanelState, zone: tzinfo | None) -> list[str]:
 
 
 def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
+    cancelled = state.state is RunState.CANCELLED
+    why = [word for word in (state.error or state.detail, _STOPPED if cancelled else "") if word]
+    shown = f"<div><b>{state.state}</b>{': ' if why else ''}{escape('; '.join(why))}</div>"
     if state.receipt is not None:
-        shown = receipt_html(state.receipt, zone)
-    else:
-        why = state.error or state.detail
-        shown = f"<div><b>{state.state}</b>{': ' + escape(why) if why else ''}</div>"
+        shown = (shown if cancelled else "") + receipt_html(state.receipt, zone)
     log = log_html(state.log_tail) if state.error else ""
     tail = f"<div>The last lines that it printed:</div>{log}" if log else ""
     return [

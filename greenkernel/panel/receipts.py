@@ -7,6 +7,7 @@ from typing import Final
 
 from greenkernel.clock import GridTime
 from greenkernel.panel.fragments import cores_text, count_text, details_html, figure_html, table_html
+from greenkernel.panel.rows import is_known
 from greenkernel.panel.text import interval_text
 from greenkernel.panel.words import clock_text, escape, simulated_text
 from greenkernel.records import Move, Receipt
@@ -23,14 +24,15 @@ def receipt_html(receipt: Receipt, zone: tzinfo | None) -> str:
         how = "not begun" if receipt.due_met is None else "met" if receipt.due_met else "missed"
         due = clock_text(receipt.due, zone, today=receipt.finished_at, seconds=True)
         rows.append((f"due {due}", f"<b>{how}</b>"))
-    total, plain = receipt.emissions_g, format_amount
+    total = receipt.emissions_g
     parts = ", ".join(
-        f"{name} {plain(getattr(total, name).mid, 'g')}"
+        f"{name} {format_amount(getattr(total, name).mid, 'g', digits=2)}"
         for name in ("running", "idle", "startup", "transfer", "profiling", "embodied")
     )
     rows.append(("emissions", f"<b>{interval_text(total.total, 'g CO2e')}</b><br><span>{parts}</span>"))
     for baseline in receipt.baselines[:_MOST_LINES]:
-        place = f"{escape(baseline.name, most=60)} ({escape(baseline.site, most=60)})"
+        where = "" if baseline.name.endswith(f" {baseline.site}") else f" ({escape(baseline.site, most=60)})"
+        place = f"{escape(baseline.name, most=60)}{where}"
         rows.append((place, interval_text(baseline.emissions_g, "g CO2e")))
     rows.append(("saved, profiling counted", f"<b>{interval_text(receipt.saved_g, 'g CO2e')}</b>"))
     rows.append(("profile", _profile_share(receipt)))
@@ -52,7 +54,7 @@ def _stays(receipt: Receipt, zone: tzinfo | None) -> str:
                 cores_text(stay.cores),
                 f"{begin}-{end}",
                 format_duration((stay.end - stay.start).total_seconds()),
-                figure_html(_range(whole.low, whole.mid, whole.high)) if whole else "–",
+                figure_html(_range(whole.low, whole.mid, whole.high)) if whole and is_known(whole) else "–",
                 format_duration(stay.cpu_s),
                 *(figure_html(figure) for figure in figures),
             )
@@ -65,7 +67,7 @@ def _move(move: Move) -> str:
     cost = format_interval(move.cost_g.low, move.cost_g.mid, move.cost_g.high, "g CO2e")
     kept = f"{count_text(move.reused.tasks, 'task')} reused, {format_duration(move.lost_cpu_s)} of CPU time lost"
     head = f"move {escape(move.from_site, most=60)} → {escape(move.to_site, most=60)} ({move.trigger})"
-    return f"<div>{head}: {format_duration(move.dead_s)} dead, {kept}, cost {cost}. {escape(move.reason)}</div>"
+    return f"<div>{head}: {format_duration(move.dead_s)} dead, {kept}, cost {cost}; {escape(move.reason)}</div>"
 
 
 def _small_print(receipt: Receipt) -> str:
@@ -78,9 +80,13 @@ def _small_print(receipt: Receipt) -> str:
 
 
 def _profile_share(receipt: Receipt) -> str:
-    share = "" if receipt.profile.share is None else f", {receipt.profile.share:.2%} of the run's"
-    cost = f"{format_duration(receipt.profile.cpu_s)} of CPU time{share}"
-    return f"{count_text(len(receipt.profile.slices), 'slice')}, {cost}"
+    profile, share = receipt.profile, ""
+    if not profile.slices and not profile.cpu_s:
+        return "none"
+    if profile.share is not None:
+        share = f", {profile.share:.{0 if profile.share >= 0.1 else 1}%} of the run's"
+    ran = count_text(len(profile.slices), "slice") if profile.slices else "no slice ran to its end"
+    return f"{ran}, {format_duration(profile.cpu_s)} of CPU time{share}"
 
 
 def _range(low: float, mid: float, high: float) -> str:

@@ -9,7 +9,10 @@ from datetime import datetime, timedelta, tzinfo
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import interval_text
 from greenkernel.panel.words import SECONDS_BELOW_S, clock_text
-from greenkernel.records import Alternative, Interval, Plan, Prediction
+from greenkernel.records import Alternative, Interval, Plan, Prediction, Progress
+
+_TOO_WIDE = 100.0
+_NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +64,9 @@ def remaining_s(state: PanelState) -> Interval | None:
     epoch, progress = state.epochs[-1], state.progress
     found = next((p for p in state.predictions if (p.site, p.cores) == (epoch.site, epoch.cores)), None)
     current = progress is not None and progress.epoch == epoch.epoch
-    if progress is not None and current and progress.left_cpu_s > 0 and progress.cpu_s > 0 and progress.wall_s > 0:
-        left = progress.left_cpu_s * progress.wall_s / progress.cpu_s
+    if progress is not None and current and (left := _left_s(progress)) > 0:
         return _spread(left, found)
-    if found is None:
+    if found is None or not is_known(found.time_s):
         return None
     whole = found.startup_s + found.time_s
     if progress is not None and progress.fraction is not None:
@@ -76,12 +78,28 @@ def remaining_s(state: PanelState) -> Interval | None:
     return Interval(low=ends[0], mid=ends[1], high=ends[2]) if ends[2] > 0 else None
 
 
+def _left_s(progress: Progress) -> float:
+    """By the CPU seconds that tasks still need, or by their number, for tasks that wait more than they compute."""
+    here = progress.tasks_done - progress.reused_tasks
+    by_cpu = by_number = 0.0
+    if progress.cpu_s > 0:
+        by_cpu = progress.left_cpu_s * progress.wall_s / progress.cpu_s
+    if progress.tasks_total and here > 0:
+        by_number = progress.wall_s * (progress.tasks_total - progress.tasks_done) / here
+    return max(by_cpu, by_number)
+
+
 def _spread(left_s: float, found: Prediction | None) -> Interval:
     """The prediction's own relative spread, or a quarter either way where there is none."""
     low, high = 0.75, 1.25
-    if found is not None and found.time_s.mid > 0:
+    if found is not None and found.time_s.mid > 0 and is_known(found.time_s):
         low, high = found.time_s.low / found.time_s.mid, found.time_s.high / found.time_s.mid
     return Interval(low=left_s * low, mid=left_s, high=left_s * high)
+
+
+def is_known(took: Interval) -> bool:
+    """False for what stands in where nothing was measured: from a second to a day."""
+    return took.high < _TOO_WIDE * max(took.low, 1.0)
 
 
 def _why_not(here: list[Prediction], possible: list[Prediction], other: Alternative | None) -> str | None:
@@ -98,6 +116,9 @@ def _worth(state: PanelState, p: Prediction) -> float:
 
 def _planned(state: PanelState, plan: Plan, p: Prediction, zone: tzinfo | None) -> SiteRow:
     took = p.startup_s + p.time_s
+    if not is_known(took):
+        remark = "best by what is known; how long the cell takes is not, because it was not measured"
+        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=True, finish=_NOT_KNOWN, remark=remark)
     seconds = took.high < SECONDS_BELOW_S
     earliest = plan.steps[0].start + timedelta(seconds=took.low) if len(plan.steps) == 1 else None
     ends = (earliest and min(earliest, plan.finish_at), plan.finish_at, plan.finish_latest_at)
@@ -117,13 +138,15 @@ def _planned(state: PanelState, plan: Plan, p: Prediction, zone: tzinfo | None) 
 
 def _now(state: PanelState, p: Prediction, other: Alternative | None, zone: tzinfo | None) -> SiteRow:
     took = p.startup_s + p.time_s
+    if not is_known(took):
+        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=False, finish=_NOT_KNOWN)
     seconds = took.high < SECONDS_BELOW_S
     step_s = 5 if seconds else 60
     start = datetime.fromtimestamp(state.at.timestamp() // step_s * step_s, state.at.tzinfo)
     ends = [start + timedelta(seconds=end) for end in (took.low, took.mid, took.high)]
     remark = ""
     if other is not None:
-        remark = f"at best {other.what}: {other.why_not}"
+        remark = other.why_not if other.what.endswith(" now") else f"at best {other.what}: {other.why_not}"
     return SiteRow(
         site=p.site,
         cores=p.cores,

@@ -97,7 +97,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     lines += [f"  not moved to {refused.to_site}: {refused.reason}" for refused in receipt.refused_moves[-3:]]
     total = receipt.emissions_g
     items = ("running", "idle", "startup", "transfer", "profiling", "embodied")
-    parts = ", ".join(f"{name} {format_amount(getattr(total, name).mid, 'g')}" for name in items)
+    parts = ", ".join(f"{name} {format_amount(getattr(total, name).mid, 'g', digits=2)}" for name in items)
     lines.append(f"  emissions: {interval_text(total.total, 'g CO2e')} ({parts})")
     for baseline in receipt.baselines:
         lines.append(f"  {baseline.name} ({baseline.site}): {interval_text(baseline.emissions_g, 'g CO2e')}")
@@ -131,7 +131,7 @@ def _move_lines(move: Move) -> list[str]:
 
     saving = ""
     if move.predicted_saving_g is not None:
-        saving = f", predicted saving {format_amount(move.predicted_saving_g, 'g')}"
+        saving = f", predicted saving {format_amount(move.predicted_saving_g, 'g', digits=2)}"
     return [
         f"  move {move.from_site} → {move.to_site} ({move.trigger}): {move.dead_s:.1f} s dead, "
         f"{move.reused.tasks} tasks reused ({move.reused.cpu_s:.1f} CPU s), "

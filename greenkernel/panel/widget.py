@@ -76,6 +76,7 @@ class Panel:
         self._shown: tuple[object, ...] | None = None
         self._acting = False
         self._wished = False
+        self._told_at: int | None = None
         self._closed = False
         self._chart: Any = None
         self._may_draw = True
@@ -86,6 +87,18 @@ class Panel:
         with self._lock:
             self._publish(update=False)
 
+    @property
+    def picked(self) -> str | None:
+        """The site that is picked, and not the recommended one; None where that is."""
+        state, picked = self._state, self._table.picked
+        first = state.plan.steps[0].site if state is not None and state.plan and state.plan.steps else None
+        return None if picked == first else picked
+
+    def show_page(self) -> None:
+        """Display the run as a page, without anything to click, in the running cell."""
+        if self._state is not None:
+            self._display(self._page(self._state), raw=True)
+
     def update(self, state: PanelState) -> None:
         """Show a run as it is now; from any thread."""
         with self._lock:
@@ -93,6 +106,8 @@ class Panel:
             if state.phase == "ended":
                 self.close()
             elif not self._closed:
+                if self._told_at not in (None, len(state.epochs)):  # what was asked for has come true
+                    self._told_at, self._message.value = None, ""
                 self._refresh()
             self._publish_again()
         if state.intensity and self._may_draw and state.phase != "ended":
@@ -130,7 +145,7 @@ class Panel:
         )
         parts = [html_box(STYLE), self._title, self._status, self._bar, self._left, self._moves, self._no_plan]
         parts += [self._table, self._chart_box, self._manifest, self._slices, self._journal, self._log]
-        self._root = ipywidgets.VBox([*parts, self._message, self._buttons])
+        self._root = ipywidgets.VBox([*parts, self._buttons, self._message])
         self._root.add_class("gk-panel")
 
     def _make_chart(self) -> Any:
@@ -193,11 +208,14 @@ class Panel:
         state = self._state
         data: dict[str, Any] = {"text/plain": "greenkernel: the run has not been seen yet"}
         if state is not None:
-            data = {"text/plain": page_text(state, zone=self._zone), "text/html": page_html(state, zone=self._zone)}
+            data = self._page(state)
         if not self._closed:
             data[_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}
         self._shown = self._face()
         self._display(data, raw=True, display_id=self._display_id, update=update)
+
+    def _page(self, state: PanelState) -> dict[str, Any]:
+        return {"text/plain": page_text(state, zone=self._zone), "text/html": page_html(state, zone=self._zone)}
 
     def _face(self) -> tuple[object, ...]:
         state = self._state
@@ -209,10 +227,10 @@ class Panel:
         state, picked = self._state, self._table.picked
         if state is None:
             return
-        first = state.plan.steps[0].site if state.plan and state.plan.steps else None
-        site = None if picked == first else picked
+        site = self.picked
         if self._act(lambda: self._actions.choose(site)):
-            self._tell(f"Asked to run on {picked}.", wished=True)
+            stays = "" if site is None else "; it stays there unless you relocate it"
+            self._tell(f"Asked to run on {picked}{stays}.", wished=True)
 
     def _on_relocate(self, site: str) -> None:
         if self._act(lambda: self._actions.relocate(site)):
@@ -246,6 +264,7 @@ class Panel:
     def _tell(self, text: str, *, bad: bool = False, wished: bool = False) -> None:
         with self._lock:
             self._wished = self._wished or wished
+            self._told_at = len(self._state.epochs) if self._state is not None else None
             role, mark = ("alert", "⚠ ") if bad else ("status", "")
             if not self._closed:
                 self._message.value = f'<div role="{role}">{mark}{escape(text, most=800)}</div>'

@@ -83,7 +83,7 @@ def amount(problem: Problem, value: float) -> str:
     if problem.goal == "time":
         return format_duration(value)
     unit = {"co2": "g CO2e", "energy": "Wh", "cost": problem.currency}[problem.goal]
-    return format_amount(value, unit)
+    return format_amount(value, unit, digits=2)
 
 
 def moment(problem: Problem, after_s: float) -> str:

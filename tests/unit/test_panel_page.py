@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from greenkernel.panel.fragments import status_html
 from greenkernel.panel.page import MOST_HTML_BYTES, page_html, page_text
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.words import log_lines
@@ -131,3 +132,31 @@ def test_the_end_of_a_log_is_bounded_after_escaping() -> None:
     """One endless line of ampersands is five times as long in HTML."""
     assert len(log_lines("&" * 1_000_000).encode()) <= 4096
     assert len(log_lines(("é" * 3000 + "\n") * 9).encode()) <= 4096
+
+
+def test_a_cancelled_run_says_that_nothing_is_left_of_it() -> None:
+    """Also where it has a receipt."""
+    state = dataclasses.replace(states.done(), state=RunState.CANCELLED, error=None, detail="")
+    assert "<b>cancelled</b>: nothing of it is left running" in page_html(state, zone=UTC)
+    assert "nothing of it is left running" in page_text(state, zone=UTC)
+
+
+def test_a_page_of_a_run_at_work_says_when_it_was_so_and_where_the_end_is() -> None:
+    """A file may keep it for ever."""
+    assert "how it ended: <code>%greenreport k3x9</code>" in page_html(states.running(3), zone=UTC)
+    assert "As it was at" not in page_html(states.done(), zone=UTC)
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("on windy", "running</b> on windy"),
+        ("to coast", "running</b> to coast"),
+        ("cancelling", "on windy: cancelling"),
+    ],
+)
+def test_a_site_is_named_once(detail: str, said: str) -> None:
+    """Most details say where it is themselves."""
+    shown = status_html(dataclasses.replace(states.running(3), detail=detail))
+    assert said in shown
+    assert 1 == shown.count("on windy") + shown.count("to coast")

@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 import pytest
 
 from greenkernel.panel.rows import remaining_s, site_rows
+from greenkernel.records import Interval, Progress
 from tests.browser import states
 
 
@@ -86,3 +87,24 @@ def test_what_is_left_comes_from_the_tasks_that_are_left() -> None:
 def test_what_is_left_is_said_only_where_it_is_known(changes: dict[str, object], known: bool) -> None:
     """Before the start and after a move without word of the runner nothing is known."""
     assert known == (remaining_s(states.running(120, **changes)) is not None)
+
+
+def test_what_was_not_measured_is_not_known() -> None:
+    """From a second to a day is no prediction: no figures are shown, and nothing is said to be left."""
+    guess = states.prediction("windy", 2, 0.1, time_s=Interval(low=1.0, mid=600.0, high=86400.0))
+    (row,) = site_rows(states.choosing(plan=None, predictions=(guess,)), zone=UTC)
+    assert ("not known", "", "", True) == (row.finish, row.energy, row.emissions, row.can)
+    (row,) = site_rows(states.choosing(predictions=(guess,)), zone=UTC)
+    assert ("not known", True) == (row.finish, row.ticked)
+    assert "not measured" in row.remark
+    assert remaining_s(states.running(120, progress=None, predictions=(guess,))) is None
+
+
+def test_what_is_left_of_tasks_that_wait_comes_from_their_number() -> None:
+    """Tasks that take hardly any CPU time are not about to be done."""
+    progress = Progress(
+        epoch=1, at=states.START, tasks_done=50, reused_tasks=10, tasks_total=90, wall_s=20.0, cpu_s=1.0, left_cpu_s=0.1
+    )
+    left = remaining_s(states.running(120, progress=progress))
+    assert left is not None
+    assert 20.0 == left.mid

@@ -147,6 +147,7 @@ def test_amounts_are_written(expected: str, value: float, unit: str) -> None:
         ("-3.0 g (-5.0 to 1.0)", -5.0, -3.0, 1.0, "g"),
         ("0 Wh (0-20)", 0.0, 0.0, 20.0, "Wh"),
         ("5.00 g", 5.0, 5.0, 5.0, "g"),
+        ("0 g CO2e", 1e-18, 3e-18, 8e-18, "g CO2e"),
     ],
 )
 def test_intervals_are_written(expected: str, low: float, mid: float, high: float, unit: str) -> None:

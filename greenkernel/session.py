@@ -400,7 +400,7 @@ def train(
     request = _request(text, wanted, home, auto=auto, file_name=file_name, script=script, folder=folder)
     if callable(source) and not options.get("name"):
         request = replace(request, name=getattr(source, "__name__", request.name))
-    to_python(text, file_name)
+    to_python(text, file_name, whole=script is not None)
     home.check_signals()
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     store = home.run_store(run)

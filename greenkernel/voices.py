@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import sys
+from dataclasses import replace
 from typing import Any, Protocol
 
 from greenkernel.store.runs import LogEvent
@@ -105,6 +106,9 @@ class NotebookVoice:
 
     def show(self, event: LogEvent) -> None:
         """What the cell printed or showed, as if it had run here."""
+        if event.late:
+            self._after_the_error(event)
+            return
         if event.kind in ("stdout", "stderr"):
             stream = sys.stdout if event.kind == "stdout" else sys.stderr
             stream.write(event.text)
@@ -126,6 +130,15 @@ class NotebookVoice:
         publisher.publish(
             event.data or {}, event.metadata or {}, transient=transient, update=event.kind == "update_display"
         )
+
+    def _after_the_error(self, event: LogEvent) -> None:
+        """The shell shows the error once the magic has raised it; what came later is shown then."""
+
+        def show() -> None:
+            self._shell.events.unregister("post_execute", show)
+            self.show(replace(event, late=False))
+
+        self._shell.events.register("post_execute", show)
 
 
 class ShellVoice(Terminal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import dis
 import functools
 import symtable
@@ -99,7 +100,8 @@ class _Text:
         """Read a piece of Python as a module."""
         seen = cls()
         tree = ast.parse(python)
-        seen._scopes(symtable.symtable(_with_scopes(tree, python), "<cell>", "exec"))
+        for table in _tables(tree, python):
+            seen._scopes(table)
         for node in ast.walk(tree):
             seen._node(node)
         return seen
@@ -130,6 +132,17 @@ class _Text:
             self.imports |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             self.imports.add(node.module.partition(".")[0])
+
+
+def _tables(tree: ast.Module, python: str) -> Iterator[symtable.SymbolTable]:
+    """The scopes of a text; statement by statement where it compiles only so, as the shell compiles it."""
+    try:
+        yield symtable.symtable(_with_scopes(tree, python), "<cell>", "exec")
+    except SyntaxError:
+        for node in tree.body:
+            with contextlib.suppress(SyntaxError):  # it raises the same where it runs
+                text = ast.unparse(node)
+                yield symtable.symtable(_with_scopes(ast.parse(text), text), "<cell>", "exec")
 
 
 def _with_scopes(tree: ast.Module, python: str) -> str:
@@ -181,11 +194,8 @@ def _texts_of(code: types.CodeType) -> Iterator[str]:
 
 
 def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
-    if (
-        name not in namespace
-        or name in SHELL_NAMES
-        or (len(name) > 4 and name.startswith("__") and name.endswith("__"))
-    ):
+    dunder = len(name) > 4 and name.startswith("__") and name.endswith("__") and name != "__doc__"
+    if name not in namespace or name in SHELL_NAMES or dunder:
         return False
     value = namespace[name]
     # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.

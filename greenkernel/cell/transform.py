@@ -12,12 +12,13 @@ class NothingToRunError(UserError):
     """A cell of comments and empty lines."""
 
 
-def to_python(cell: str, file_name: str) -> str:
+def to_python(cell: str, file_name: str, *, whole: bool = False) -> str:
     """Turn magics and shell lines into calls; every line stays where it was.
 
     Args:
         cell: The raw text.
         file_name: The cell's name, for messages.
+        whole: It is compiled as a whole, as a file is; the statements of a cell are, one by one, when their turn comes.
 
     Raises:
         NothingToRunError: There is no statement in it.
@@ -42,7 +43,8 @@ def to_python(cell: str, file_name: str) -> str:
     try:
         python: str = "\n" * above + KeepsLines().transform_cell(text[text.rfind("\n", 0, leading) + 1 :])
         tree = ast.parse(python, file_name)
-        compile(python, file_name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        if whole:
+            compile(python, file_name, "exec", dont_inherit=True)
     except SyntaxError as e:
         raise _as_user_error(e, text, file_name) from e
     except ValueError as e:  # a null byte

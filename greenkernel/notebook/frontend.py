@@ -29,10 +29,14 @@ class CellOutput:
         self._parent = _request(self._kernel)
         self._number = len(shell.user_ns["In"]) - 1  # as the notebook shows it
         self.page = page(shell)
+        self._late: list[LogEvent] = []
+        self._failed = False
 
     def show(self, event: LogEvent) -> None:
-        """What the cell printed or showed."""
-        if event.kind in ("stdout", "stderr"):
+        """What the cell printed or showed; what came after its error is shown after that."""
+        if event.late and not self._failed:
+            self._late.append(event)
+        elif event.kind in ("stdout", "stderr"):
             self._send("stream", {"name": event.kind, "text": event.text})
         elif event.kind == "error":
             self._send("error", event.data or {})
@@ -57,6 +61,9 @@ class CellOutput:
         """An exception with its formatted traceback."""
         shown = {"ename": type(error).__name__, "evalue": str(error), "traceback": lines}
         self._send("error", shown)
+        self._failed = True
+        for event in self._late:
+            self.show(event)
 
     def _send(self, kind: str, content: Mapping[str, Any]) -> None:
         kernel = self._kernel

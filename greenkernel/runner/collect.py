@@ -91,6 +91,7 @@ class _Changes:
 
     entries: dict[str, object]
     references: dict[int, str]
+    parts: dict[str, tuple[str, object]]
     deleted: tuple[str, ...]
 
 
@@ -173,13 +174,14 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     for name, update in updates.items():
         if not only or name in only:
             entries[returned.update_key(name)] = update
-    for number, (owner, update) in parts.items():
-        if not only or owner in only:
-            entries[returned.inner_key(number, owner)] = update
     if outcome.has_value:
         entries[returned.VALUE] = outcome.value
     deleted = tuple(name for name in before.values if name not in namespace and (not only or name in only))
-    return _Changes(entries=entries, references=references, deleted=deleted)
+    inner = {
+        returned.inner_name(number): (returned.inner_key(number, owner), update)
+        for number, (owner, update) in parts.items()
+    }
+    return _Changes(entries=entries, references=references, parts=inner, deleted=deleted)
 
 
 def _updates(
@@ -224,7 +226,7 @@ def _dumped(
     """One payload of all that can be pickled; what cannot costs itself alone."""
     while True:
         try:
-            return dump(changes.entries, blobs, namespace, references=changes.references).payload
+            return dump(changes.entries, blobs, namespace, references=changes.references, parts=changes.parts).payload
         except CannotTravelError as e:
             key = e.name
             if key == returned.VALUE and not isinstance(changes.entries[key], Shown):
@@ -239,11 +241,10 @@ def _dumped(
 
 
 def _without_parts(changes: _Changes, owner: str) -> None:
-    keys = [key for key in changes.entries if returned.owner_of(key) == owner]
-    names = {returned.inner_name(number) for key in keys for number, _, _ in returned.inner_in({key: None})}
-    for key in keys:
-        del changes.entries[key]
-    for ident in [ident for ident, name in changes.references.items() if name in names]:
+    gone = {name for name, (key, _) in changes.parts.items() if returned.owner_of(key) == owner}
+    for name in gone:
+        del changes.parts[name]
+    for ident in [ident for ident, name in changes.references.items() if name in gone]:
         del changes.references[ident]
 
 

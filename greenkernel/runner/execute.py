@@ -75,7 +75,12 @@ def execute(
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
         notebooks = set(namespace)
-        shell = cell_shell(namespace, streams.event)
+        error: BaseException | None = None
+
+        def event(event: LogEvent) -> None:
+            streams.event(replace(event, late=error is not None))
+
+        shell = cell_shell(namespace, event)
         brought = {name: value for name, value in namespace.items() if name not in notebooks}
 
         def bundle(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -90,7 +95,6 @@ def execute(
             surroundings.begin()
         with shell.builtin_trap, shown:
             shell.events.trigger("pre_execute")
-            error: BaseException | None = None
             try:
                 _run(shell, python, namespace, file_name)
             except passes:

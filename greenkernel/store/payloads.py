@@ -59,6 +59,7 @@ class _Attempt:
     blobs: Blobs
     namespace: Mapping[str, object] | None
     references: Mapping[int, str]
+    parts: Mapping[str, tuple[str, object]]
     shared: Shared | None = None
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
@@ -85,6 +86,7 @@ class _Attempt:
             self.sizes[name] = self.head.tell() + self.buffer_bytes - before
             if follow:
                 queue.extend(self._now_needed(objects))
+            queue.extend(self._now_used())
 
     def _write(self, name: str, value: object) -> None:
         try:
@@ -102,6 +104,10 @@ class _Attempt:
         }
         self.added.update(fresh)
         return [(name, space[name]) for name in fresh]
+
+    def _now_used(self) -> list[tuple[str, object]]:
+        fresh = [self.parts[name] for name in sorted(self.writer.used & self.parts.keys())]
+        return [(key, part) for key, part in fresh if key not in self.sizes]
 
     def _take(self, buffer: pickle.PickleBuffer) -> bool:
         """True: keep it in-band."""
@@ -134,6 +140,7 @@ def dump(
     *,
     follow: bool = False,
     references: Mapping[int, str] | None = None,
+    parts: Mapping[str, tuple[str, object]] | None = None,
 ) -> Dumped:
     """Write objects into the store.
 
@@ -143,16 +150,17 @@ def dump(
         namespace: The notebook's namespace: the globals of its functions travel by name.
         follow: Add what the functions and classes among the objects read from the namespace.
         references: ``id`` of objects that the reader has already, and their names.
+        parts: What else is written, and under which key, if an object of this name is referred to.
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
     """
-    attempt = _Attempt(blobs, namespace, references or {})
+    attempt = _Attempt(blobs, namespace, references or {}, parts or {})
     attempt.run(objects, follow=follow)
     shared = Shared.among(attempt.writer.arrays)
     if shared.regions:
         # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-        second = _Attempt(blobs, namespace, references or {}, shared)
+        second = _Attempt(blobs, namespace, references or {}, parts or {}, shared)
         second.run(objects, follow=follow)
         return second.finish(follow=follow)
     return attempt.finish(follow=follow)

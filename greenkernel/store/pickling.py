@@ -78,6 +78,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         # A variable that several functions share is one cell; its stand-in is filled once all of them are made.
         self._cells: dict[int, tuple[types.CellType, types.CellType]] = {}
         self.arrays: list[Any] = []
+        # Names of objects that were referred to.
+        self.used: set[str] = set()
         # Buffers that their reader copies, by ``id``.
         self.copied: dict[int, pickle.PickleBuffer] = {}
         self.modules: set[str] = set()
@@ -87,6 +89,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         """Called by pickle for everything but atoms and exact containers."""
         known = self._references.get(id(obj))
         if known is not None:
+            self.used.add(known)
             return shipped, (known,)
         kind = type(obj)
         if kind is types.FunctionType:
@@ -192,7 +195,10 @@ class ReferringWriter(Writer):
 
     def persistent_id(self, obj: Any) -> str | None:
         """The name of an object that the reader has already."""
-        return self._references.get(id(obj)) if type(obj) in _CONTAINERS else None
+        known = self._references.get(id(obj)) if type(obj) in _CONTAINERS else None
+        if known is not None:
+            self.used.add(known)
+        return known
 
 
 class Reader(pickle.Unpickler):

@@ -131,7 +131,7 @@ class LogEvent:
     """Something that the cell printed or showed.
 
     ``data`` is a MIME bundle for displays and for values (``result``); of an ``error``, which does not end the cell, it
-    has the name, the text and the lines.
+    has the name, the text and the lines. ``late`` is what came after an error that ended the cell, such as its figures.
     """
 
     at: datetime
@@ -141,6 +141,7 @@ class LogEvent:
     metadata: dict[str, Any] | None = None
     display_id: str | None = None
     wait: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ READS = [
     ("%%time\ny = x", "x = y = 1", "x"),
     ("%cd {folder}", "folder = 1", "folder"),
     ("get_ipython(); exit; In", "get_ipython = exit = In = 1", ""),
-    ("__name__; __doc__", "__doc__ = 1", ""),
+    ("__name__; __doc__", "__doc__ = 1", "__doc__"),
 ]
 
 

@@ -21,7 +21,6 @@ def test_a_cell_with_nothing_to_run_is_refused(cell: str) -> None:
         ("x = 1\ny = (", 2, "y = ("),
         ("\n\nx = = 1", 3, "x = = 1"),
         ("if x:\npass", 2, "pass"),
-        ("a = 1\n\nreturn a", 3, "return a"),
         ("x = 'a", 1, "x = 'a"),
         ("%time x\nfor", 2, "for"),
         ("x = 1\r\ny = =", 2, "y = ="),
@@ -32,6 +31,14 @@ def test_a_syntax_error_has_the_line_that_the_user_sees(cell: str, line: int, qu
     with pytest.raises(UserError, match=rf"^<cell>: line {line} is not Python, ") as caught:
         to_python(cell, "<cell>")
     assert repr(quoted) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a = 1\n\nreturn a", "x = 1\nfrom __future__ import annotations"])
+def test_what_only_a_file_refuses(text: str) -> None:
+    """Statements of a cell are compiled one by one when their turn comes, those of a file at once."""
+    assert to_python(text, "<cell>")
+    with pytest.raises(UserError, match=r"line \d is not Python"):
+        to_python(text, "file.py", whole=True)
 
 
 @pytest.mark.parametrize(

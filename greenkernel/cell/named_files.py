@@ -13,6 +13,7 @@ from greenkernel.units import format_bytes
 _FOLDER_MAX_BYTES = 256 * 2**20
 _FOLDER_MOST = 5000
 _LONGEST = 300
+_MOST_WORDS = 20
 _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
 
 
@@ -53,7 +54,7 @@ def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[di
     root = folder.resolve()
     found: dict[str, Path] = {}
     notes: list[str] = []
-    for text in dict.fromkeys(texts):
+    for text in dict.fromkeys(word for given in texts for word in _words(given)):
         if not _may_name_a_file(text):
             continue
         for path in _matches(text, root, notes):
@@ -68,6 +69,13 @@ def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[di
         else:
             kept[name] = path
     return kept, notes
+
+
+def _words(text: str) -> list[str]:
+    """A text, and what may be a path in it where it is a line for a shell."""
+    words = text.split()
+    inside = [word for word in words if "." in word or "/" in word] if 1 < len(words) <= _MOST_WORDS else []
+    return [text, *(word.strip("'\"(),;") for word in inside)]
 
 
 def _may_name_a_file(text: str) -> bool:

@@ -180,8 +180,10 @@ def _has_state(value: Any) -> bool:
 
 def _refill(add: str) -> Callable[[Any, Any], bool]:
     def put(target: Any, content: Any) -> bool:
-        target.clear()
-        getattr(target, add)(content)
+        # The methods of the language's own type: those of a class that inherits from it may check or count.
+        own = next(kind for kind in type(target).__mro__ if kind.__module__ in ("builtins", "collections"))
+        getattr(own, "clear")(target)  # noqa: B009
+        getattr(own, add)(target, content)
         return True
 
     return put

@@ -426,6 +426,25 @@ def test_objects_changed_in_place_stay_the_same_object(
     assert holder[0] is there[name]
 
 
+def test_a_dict_that_checks_what_it_takes(tmp_path: Path) -> None:
+    """A class that inherits from dict and overrides its methods takes its changes in all the same, in their order."""
+    space = notebook()
+    exec(
+        "class Checked(dict):\n    def update(self, other):\n        raise ValueError('no')\n"
+        "    def __setitem__(self, key, value):\n        raise ValueError('no')\n"
+        "import collections\nchecked = Checked(a=1)\ncounts = collections.Counter('aab')\n"
+        "ordered = collections.OrderedDict(a=1, b=2)",
+        space,
+    )
+    before = space["checked"], space["counts"], space["ordered"]
+    there_and_back("dict.__setitem__(checked, 'b', 2)\ncounts['c'] += 5\nordered.move_to_end('a')", space, tmp_path)
+    assert ({"a": 1, "b": 2}, {"a": 2, "b": 1, "c": 5}) == (space["checked"], space["counts"])
+    assert ["b", "a"] == list(space["ordered"])
+    assert all(
+        one is other for one, other in zip(before, (space[n] for n in ("checked", "counts", "ordered")), strict=True)
+    )
+
+
 def test_where_a_type_takes_in_no_changes_the_name_is_bound_anew_and_it_is_said(tmp_path: Path) -> None:
     """A tuple whose list was changed is a new tuple, and so is an array of another shape."""
     space = notebook("import numpy as np\nt = ([1],)\na = np.ones(3)\nold = t")

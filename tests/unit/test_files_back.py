@@ -45,6 +45,8 @@ def home(tmp_path: Path) -> Path:
         ("Path('data') / name", {"data/a.csv", "data/b.csv"}),
         ("read(f'part-{n}.npy')", {"part-1.npy", "part-2.npy"}),
         ("glob('data/*.csv')", {"data/a.csv", "data/b.csv"}),
+        ("run('python notes.txt --x')", {"notes.txt"}),
+        ("run(f'{python} data/a.csv')", {"data/a.csv"}),
         ("print('no file, only words')", set()),
         ("read('missing.csv')", set()),
         ("read('.')", set()),

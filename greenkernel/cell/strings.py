@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 _DOLLAR = re.compile(r"\$\$?([^\W\d]\w*)")
 _AT = re.compile(r"@([^\W\d]\w*)")
+_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _SPACES = frozenset({"globals", "locals", "vars"})
 _LISTING = frozenset({"who", "whos", "who_ls", "run", "macro"})
 # Their argument, or what they run, is Python.
@@ -41,7 +42,9 @@ def python_in_magics(tree: ast.AST) -> Iterator[str]:
 
 
 def names_in_texts(tree: ast.AST) -> Iterator[str]:
-    """Names that a cell reaches through text: ``df.query("a > @k")``, ``eval("x + 1")``, ``globals()["x"]``.
+    """Names that a cell reaches through text.
+
+    Such as ``df.query("a > @k")``, ``ols("y ~ log(x)", data)``, ``eval("x + 1")`` and ``globals()["x"]``.
 
     Args:
         tree: The transformed cell.
@@ -49,6 +52,8 @@ def names_in_texts(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _AT.findall(node.value)
+            if "~" in node.value:  # a formula of patsy: it is evaluated where it is written
+                yield from _NAME.findall(node.value)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             texts = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
             yield from (name for text in texts for name in _names_of(text))

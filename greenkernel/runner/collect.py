@@ -16,7 +16,7 @@ from greenkernel.records import Capture, CellError, Payload, Progress, Result
 from greenkernel.runner import record_dice
 from greenkernel.runner.execute import Outcome
 from greenkernel.runner.surroundings import Taken, pickled
-from greenkernel.runner.trouble import chain_of
+from greenkernel.runner.trouble import chain_of, text_of
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
@@ -253,9 +253,11 @@ def _with_object(outcome: Outcome, blobs: Blobs, namespace: dict[str, Any]) -> C
         return outcome.error
     chain = chain_of(outcome.error_object, namespace, outcome.file_name)
     for link in chain:
-        attributes = vars(link.error)
+        attributes, text = vars(link.error), text_of(link.error)
         for name in [name for name, value in attributes.items() if digest(value, namespace) is None]:
             del attributes[name]  # it cannot travel; the exception is worth more than all that it holds
+        if text_of(link.error) != text:
+            return outcome.error  # but not more than what it says
     try:
         pickled = dump({"chain": chain}, blobs, namespace).payload
     except UserError:  # its text travels in any case

@@ -27,7 +27,7 @@ def cell_error(error: BaseException, namespace: dict[str, Any], file_name: str) 
     error = error.with_traceback(trace)
     return CellError(
         type_name=type(error).__name__,
-        message=_text(error),
+        message=text_of(error),
         frames=tuple(frames(trace, namespace, file_name)),
         text="".join(traceback.format_exception(type(error), error, trace)),
     )
@@ -58,7 +58,8 @@ def frames(trace: TracebackType | None, namespace: dict[str, Any], file_name: st
         trace = trace.tb_next
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """What an exception says, also where its own ``__str__`` is broken."""
     try:
         return str(error)
     except Exception:  # the exception's own __str__ may be broken

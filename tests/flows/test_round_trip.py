@@ -431,7 +431,7 @@ def test_a_dict_that_checks_what_it_takes(tmp_path: Path) -> None:
     space = notebook()
     exec(
         "class Checked(dict):\n    def update(self, other):\n        raise ValueError('no')\n"
-        "    def __setitem__(self, key, value):\n        raise ValueError('no')\n"
+        "    def clear(self):\n        raise ValueError('no')\n"
         "import collections\nchecked = Checked(a=1)\ncounts = collections.Counter('aab')\n"
         "ordered = collections.OrderedDict(a=1, b=2)",
         space,

@@ -160,6 +160,7 @@ def test_what_is_really_read_is_found(lines: list[str]) -> None:
     [
         ("df.query('a > @k and b < @m')", ("df", "k", "m")),
         ("eval('k + 1')", ("k",)),
+        ("ols('y ~ k + f(m)', df)", ("df", "k", "m")),
         ("globals()['k']", ("k",)),
         ("print('mail to me@k')", ("k",)),
         ("eval(text)", ("text",)),

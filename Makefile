@@ -28,7 +28,8 @@ lint: $(READY)
 bench: $(READY)  ## speed and memory, as ratios against a peer in the same run
 	$(BIN)/python -m benchmarks
 
-soak: $(READY)  ## the long form of the fault tests
+soak: $(READY)  ## the long form of the fault tests, and examples of other projects
+	$(BIN)/python -m pip install --quiet --editable '.[public]'
 	$(BIN)/python -m pytest -m soak
 
 clusters-up: $(READY)  ## two real Kubernetes sites and an S3 server on this machine

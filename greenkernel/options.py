@@ -16,6 +16,7 @@ from greenkernel.units import format_bytes, format_duration, parse_bytes, parse_
 
 # A Python with the runner alone takes about half of it.
 _LEAST_MEMORY_BYTES = 128 << 20
+_MOST_CORES = 4096
 _FARTHEST = timedelta(days=3660)
 
 Kind = Literal["flag", "value", "list"]
@@ -42,7 +43,7 @@ def parse_cores(value: Any) -> tuple[int, int]:
     """``2``, ``"2"`` or ``"1-4"`` -> (least, most)."""
     match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(value))
     least, most = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not 1 <= least <= most:
+    if not 1 <= least <= most <= _MOST_CORES:
         raise UserError(
             f"{value!r} is no number of cores",
             where="--cores",

@@ -14,7 +14,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import from_url
 
-from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.errors import PermanentError, TemporaryError, UserError
 
 _CLIENT_OPTIONS = frozenset({"allow_http", "timeout", "connect_timeout"})
 
@@ -45,7 +45,14 @@ class ObjectStore:
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
         with _translated(address.url):
-            self._store: Any = _open(address)
+            try:
+                self._store: Any = _open(address)
+            except ValueError as e:  # no URL at all
+                raise UserError(
+                    f"{address.url[:100]!r} is no address of a store ({_first_line(e)})",
+                    where="store",
+                    what_to_do='Write a URL, such as "s3://my-bucket" or "file:///data/store"',
+                ) from e
 
     def get(self, name: str) -> memoryview | None:
         """The bytes of an object without a copy, or None where there is no such object."""

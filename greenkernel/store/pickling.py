@@ -20,6 +20,8 @@ import cloudpickle
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, whole
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
+# Their objects can be pickled for a child process and mean nothing elsewhere.
+_OF_THIS_MACHINE = ("multiprocessing.connection", "multiprocessing.synchronize", "multiprocessing.queues")
 _CONTAINERS = (list, dict, set, bytearray)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
@@ -110,6 +112,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if isinstance(obj, BaseException) and _needs_help(kind):
             return _made_error, (kind, obj.args), dict(vars(obj))
+        if kind.__module__ in _OF_THIS_MACHINE:
+            raise RefusedError(obj)
         if isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
         elif isinstance(obj, io.IOBase):

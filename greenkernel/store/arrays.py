@@ -103,8 +103,21 @@ def as_region(memory: Any) -> Any:
     return memory
 
 
+class Lent:
+    """A buffer that is read once and let go: what unpickling remembers of it would keep its memory until the end."""
+
+    def __init__(self, memory: Any) -> None:
+        self._memory = memory
+
+    def take(self) -> Any:
+        """The buffer, the first time."""
+        memory, self._memory = self._memory, None
+        return memory
+
+
 def as_owner(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
     """A new array with a copy of ``memory``."""
+    memory = memory.take() if isinstance(memory, Lent) else memory
     import numpy
 
     array = numpy.ndarray(shape, dtype, order=order)

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
-from greenkernel.store.arrays import Shared
+from greenkernel.store.arrays import Lent, Shared
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
@@ -245,7 +245,12 @@ def _buffers(payload: Payload, uses: bytes, blobs: Blobs) -> Iterator[Any]:
     for address, use in zip(payload.buffers, uses, strict=True):
         view = blobs.get(address)
         # The store's bytes cannot be written: a copy where the original could, and nobody else makes one.
-        yield bytearray(view) if use == _WRITTEN else view.toreadonly()
+        if use == _COPIED:
+            lent = Lent(view.toreadonly())
+            del view
+            yield lent
+        else:
+            yield bytearray(view) if use == _WRITTEN else view.toreadonly()
 
 
 class _Hashing:

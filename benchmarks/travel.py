@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks.figures import Figure, median_s
+from benchmarks.figures import Figure
 
 _ARRAYS, _EACH_BYTES = 16, 64 * 2**20
 # Runs in a process of its own, so that its peak of memory is that of this work alone.
@@ -31,6 +34,7 @@ def bytes_stored():
 def used(call):
     forget_peak_memory()
     before = tree_usage(os.getpid()).rss_bytes
+    os.sync()
     began = time.perf_counter()
     result = call()
     return time.perf_counter() - began, tree_usage(os.getpid()).peak_rss_bytes - before, result
@@ -79,4 +83,11 @@ def _copy_s(place: Path) -> float:
             if path.is_file() and path.stat().st_size > 2**20:
                 file.write(path.read_bytes())
     shutil.rmtree(place / "store")
-    return median_s(lambda: subprocess.run(["cp", "bytes", "copy"], cwd=place, check=True), times=3)
+    measured = []
+    for number in range(3):
+        os.sync()  # else the disk is still busy with what was written before
+        began = time.perf_counter()
+        subprocess.run(["cp", "bytes", f"copy-{number}"], cwd=place, check=True)
+        measured.append(time.perf_counter() - began)
+        (place / f"copy-{number}").unlink()
+    return statistics.median(measured)

@@ -9,6 +9,7 @@ import ctypes
 import pickle
 import sys
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,24 +104,26 @@ def as_region(memory: Any) -> Any:
     return memory
 
 
-class Lent:
-    """A buffer that is read once and let go: what unpickling remembers of it would keep its memory until the end."""
+class Stored:
+    """A buffer that is still in the store, for an array that has its memory already.
 
-    def __init__(self, memory: Any) -> None:
-        self._memory = memory
+    Args:
+        read_into: Reads it into memory, and raises where it is not what it should be.
+    """
 
-    def take(self) -> Any:
-        """The buffer, the first time."""
-        memory, self._memory = self._memory, None
-        return memory
+    def __init__(self, read_into: Callable[[memoryview], None]) -> None:
+        self.read_into = read_into
 
 
 def as_owner(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
     """A new array with a copy of ``memory``."""
-    memory = memory.take() if isinstance(memory, Lent) else memory
     import numpy
 
     array = numpy.ndarray(shape, dtype, order=order)
+    if isinstance(memory, Stored):
+        flat: Any = array.ravel(order="K").view("u1")
+        memory.read_into(memoryview(flat))
+        return array
     array[...] = numpy.ndarray(shape, dtype, buffer=memory, order=order)
     return array
 

@@ -25,6 +25,21 @@ def keyed_hash(key: bytes, *chunks: bytes | memoryview) -> str:
     return _digest(key, _ADDRESS_PURPOSE, chunks)
 
 
+class AddressHash:
+    """`keyed_hash` of bytes that come in pieces."""
+
+    def __init__(self, key: bytes) -> None:
+        self._hasher = blake3(_ADDRESS_PURPOSE, key=key, max_threads=blake3.AUTO)
+
+    def update(self, piece: bytes | memoryview) -> None:
+        """Add a contiguous piece."""
+        self._hasher.update(piece)
+
+    def address(self) -> str:
+        """64 hexadecimal digits over all pieces."""
+        return str(self._hasher.hexdigest())
+
+
 def seal(key: bytes, context: str, body: bytes | memoryview) -> bytes:
     """``body`` behind its keyed hash; ``context`` (the object's name) keeps sealed objects from being swapped."""
     return b"".join((seal_line(key, context, body), body))

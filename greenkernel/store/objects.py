@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +38,13 @@ class ObjectInfo:
     modified_at: datetime
 
 
+# A request to a distant store takes its time; a local one takes none, and small pieces stay in the caches.
+_REMOTE_PIECE_BYTES, _LOCAL_PIECE_BYTES = 32 * 2**20, 4 * 2**20
+_LARGE_BYTES = 2**20
+# Names that are the same as names of files.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]*")
+
+
 class ObjectStore:
     """Named bytes with put-if-absent. Names are POSIX paths without a leading slash.
 
@@ -44,6 +53,7 @@ class ObjectStore:
 
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
+        self._folder = _folder_of(address)
         with _translated(address.url):
             try:
                 self._store: Any = _open(address)
@@ -62,10 +72,28 @@ class ObjectStore:
             except (FileNotFoundError, exceptions.NotFoundError):
                 return None
 
+    def pieces(self, name: str, size: int) -> Iterator[memoryview] | None:
+        """The first ``size`` bytes of an object piece by piece, or None where it has another size."""
+        if self.size(name) != size:
+            return None
+        return self._pieces(name, size)
+
+    def _pieces(self, name: str, size: int) -> Iterator[memoryview]:
+        step = _REMOTE_PIECE_BYTES if self._folder is None else _LOCAL_PIECE_BYTES
+        for start in range(0, size, step):
+            with _translated(name):
+                end = min(size, start + step)
+                piece = memoryview(cast("Any", obstore.get_range(self._store, name, start=start, end=end)))
+            yield piece
+
     def put(self, name: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what was there; readers see the old or the new bytes, never a mixture."""
         with _translated(name):
-            obstore.put(self._store, name, cast("Any", data))
+            view = memoryview(data)
+            if self._folder is not None and view.nbytes >= _LARGE_BYTES and _PLAIN_NAME.fullmatch(name):
+                _write_aside(self._folder / name, view)  # without the copy in memory that the client would make
+            else:
+                obstore.put(self._store, name, cast("Any", data))
 
     def put_new(self, name: str, data: bytes | memoryview) -> bool:
         """Write an object only where there is none yet; False means that another was first."""
@@ -132,10 +160,28 @@ class ObjectStore:
                 raise PermanentError(f"the store {self.address.url} gives no URLs to read by") from e
 
 
-def _open(address: StoreAddress) -> object:
+def _folder_of(address: StoreAddress) -> Path | None:
     parsed = urlparse(address.url)
-    if parsed.scheme == "file":
-        folder = Path(unquote(parsed.path))
+    return Path(unquote(parsed.path)) if parsed.scheme == "file" else None
+
+
+def _write_aside(path: Path, data: memoryview) -> None:
+    """Write a file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with aside.open("wb", buffering=0) as file:
+            rest = data.cast("B")
+            while rest:
+                rest = rest[file.write(rest) :]
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _open(address: StoreAddress) -> object:
+    folder = _folder_of(address)
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         # The prefix is given as a path: a file URL would not survive every character.
         return obstore.store.LocalStore(folder, mkdir=True)

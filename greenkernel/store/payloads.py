@@ -13,11 +13,12 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
-from greenkernel.store.arrays import Lent, Shared
+from greenkernel.store.arrays import Shared, Stored
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
@@ -243,14 +244,13 @@ def _next(reader: Reader, last: str | None) -> tuple[str, Any]:
 
 def _buffers(payload: Payload, uses: bytes, blobs: Blobs) -> Iterator[Any]:
     for address, use in zip(payload.buffers, uses, strict=True):
-        view = blobs.get(address)
         # The store's bytes cannot be written: a copy where the original could, and nobody else makes one.
         if use == _COPIED:
-            lent = Lent(view.toreadonly())
-            del view
-            yield lent
+            yield Stored(partial(blobs.read_into, address))
+        elif use == _WRITTEN:
+            yield bytearray(blobs.get(address))
         else:
-            yield bytearray(view) if use == _WRITTEN else view.toreadonly()
+            yield blobs.get(address).toreadonly()
 
 
 class _Hashing:

@@ -22,7 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the user, 130 when interrupted.
     """
     try:
-        given = _parser().parse_args(arguments)
+        parser = _parser()
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what could stand next
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+        given = parser.parse_args(arguments)
         return int(_COMMANDS[given.command](given) or 0)
     except UserError as e:
         print(f"greenkernel: {e}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -165,3 +166,17 @@ def test_no_profile_and_a_due_date(home: Home, tmp_path: Path) -> None:
     assert "no due date can be promised" in done.stderr
     assert "due" in done.stderr
     assert "met" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("greenkernel tr", "train"), ("greenkernel train --du", "--due"), ("greenkernel runs rel", "relocate")],
+)
+def test_the_shell_completes(line: str, offered: str, tmp_path: Path) -> None:
+    """What argcomplete asks for is answered from the parser's own table."""
+    answer = tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    told = {**os.environ, **asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    command = [sys.executable, "-m", "greenkernel.cli"]
+    subprocess.run(command, env=told, capture_output=True, timeout=60, check=False)
+    assert offered in answer.read_text().replace("\x0b", " ").split()

@@ -69,6 +69,7 @@ class _Attempt:
     sizes: dict[str, int] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
     written: dict[str, object] = field(default_factory=dict)
+    queued: set[str] = field(default_factory=set)
     writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,8 +108,9 @@ class _Attempt:
         return [(name, space[name]) for name in fresh]
 
     def _now_used(self) -> list[tuple[str, object]]:
-        fresh = [self.parts[name] for name in sorted(self.writer.used & self.parts.keys())]
-        return [(key, part) for key, part in fresh if key not in self.sizes]
+        fresh = sorted((self.writer.used & self.parts.keys()) - self.queued)
+        self.queued.update(fresh)
+        return [self.parts[name] for name in fresh]
 
     def _take(self, buffer: pickle.PickleBuffer) -> bool:
         """True: keep it in-band."""

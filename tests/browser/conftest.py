@@ -12,7 +12,8 @@ import pytest
 from tests.browser.lab import Lab, Notebook, find_chromium, lab
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: the browser's event loop would go on under the tests that come later.
+@pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A server and a browser."""
     missing = find_chromium()

@@ -129,7 +129,13 @@ def spawn_detached(
 
 
 def start_child(
-    command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: Path, cores: Iterable[int]
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cwd: Path,
+    output: Path,
+    cores: Iterable[int],
+    first: Callable[[], object],
 ) -> int:
     """Start a process on some cores, in a group of its own, that is killed when this one ends; POSIX only.
 
@@ -139,6 +145,7 @@ def start_child(
         cwd: Its working folder.
         output: File to which its output is appended.
         cores: Numbers of the cores that it may use.
+        first: Called in the new process, which has this one's memory, before the program takes its place.
 
     Returns:
         Its pid; whoever calls must wait for it.
@@ -152,6 +159,7 @@ def start_child(
             for source, target in ((nothing, 0), (into, 1), (into, 2)):
                 os.dup2(source, target)
             os.setpgid(0, 0)
+            first()  # before the next line: a process that changes its rights is not killed with its parent any more
             die_with_parent()
             if os.getppid() == parent:
                 set_affinity(0, cores)

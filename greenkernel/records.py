@@ -368,7 +368,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One epoch to be started on a site. ``secrets`` never reach a manifest's text, a log or a repr."""
+    """One epoch to be started on a site.
+
+    ``folder`` is the notebook's: a site shows the cell its own working folder at that path, where it can. ``secrets``
+    never reach a manifest's text, a log or a repr.
+    """
 
     run: str
     epoch: int
@@ -376,6 +380,7 @@ class JobSpec:
     memory_bytes: int
     grace_s: float = 30.0
     owner: str = ""
+    folder: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

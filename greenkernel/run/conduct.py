@@ -247,6 +247,7 @@ class Conductor:
             memory_bytes=epoch.memory_bytes,
             grace_s=GRACE_S,
             owner=seen.request.owner,
+            folder=seen.request.folder,
             secrets=self._secrets(epoch),
         )
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from greenkernel.errors import IntegrityError
+from greenkernel.mounts import mounted_below
 from greenkernel.records import FileChange, SourceFile
 from greenkernel.store.blobs import Blobs
 
@@ -117,10 +118,12 @@ def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
-    """Files and folders below a folder, by relative path; links and devices are passed over."""
+    """Files and folders below a folder, by relative path; links, devices and what is mounted are passed over."""
+    mounted = mounted_below(folder.resolve())
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
-        for name in (*folders, *sorted(files)):
+        here = Path(place).resolve()
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and here / name not in mounted)
+        for name in (*folders, *sorted(name for name in files if here / name not in mounted)):
             path = Path(place) / name
             with contextlib.suppress(OSError):  # it is gone by now
                 facts = path.lstat()

@@ -13,11 +13,16 @@ from greenkernel.store.runs import RunStore
 JOB = "GREENKERNEL_JOB"
 STORE = "GREENKERNEL_STORE"
 KEY = "GREENKERNEL_KEY"
+# The cell's working folder, below the runner's own.
+WORK = "work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerJob:
-    """One epoch as its runner sees it. ``memory_bytes`` is the limit, ``grace_s`` the time from SIGTERM to the end."""
+    """One epoch as its runner sees it. ``memory_bytes`` is the limit, ``grace_s`` the time from SIGTERM to the end.
+
+    ``folder`` is the notebook's folder at home.
+    """
 
     run: str
     epoch: int
@@ -25,6 +30,7 @@ class RunnerJob:
     cores: int
     memory_bytes: int
     grace_s: float
+    folder: str
     store: StoreAddress
     key: bytes = field(repr=False)
 
@@ -54,6 +60,7 @@ def take_job(environment: MutableMapping[str, str]) -> RunnerJob:
             cores=int(job["cores"]),
             memory_bytes=int(job["memory_bytes"]),
             grace_s=float(job["grace_s"]),
+            folder=str(job["folder"]),
             store=StoreAddress(url=store["url"], options=_strings(store["options"])),
             key=bytes.fromhex(environment.pop(KEY)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
 from greenkernel.osfacts import end_descendants
 from greenkernel.records import Progress, RecordRef, Result
-from greenkernel.runner.job import RunnerJob, take_job
+from greenkernel.runner.job import WORK, RunnerJob, take_job
 from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.report import Reporter, now
@@ -105,7 +106,7 @@ class Runner:
         opened = self._store.epoch(self._job.epoch)
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)
-        work = self._sub("work")
+        work = self._work()
         inner = Inner()
         namespace = restore(capture, self._store.blobs, work, script=request.script, inner=inner)
         surroundings = surroundings_of(capture, self._store.blobs, work)
@@ -206,6 +207,14 @@ class Runner:
         sys.stderr.flush()
         end_descendants(os.getpid())
         os._exit(0)
+
+    def _work(self) -> Path:
+        """The cell's working folder, by the path that the notebook's folder has at home where it is seen there too."""
+        work, at_home = self._sub(WORK), Path(self._job.folder)
+        with contextlib.suppress(OSError):
+            if at_home.is_absolute() and at_home.samefile(work):
+                return at_home
+        return work
 
     def _sub(self, name: str) -> Path:
         folder = self._folder / name

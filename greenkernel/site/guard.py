@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from greenkernel.mounts import show_at
 from greenkernel.osfacts import (
     adopt_orphans,
     descendants,
@@ -120,7 +121,16 @@ class Guard:
             cwd=self._folder / jobfolder.WORK,
             output=self._folder / jobfolder.OUTPUT,
             cores=spec["cpus"],
+            first=self._show_at_home,
         )
+
+    def _show_at_home(self) -> None:
+        """The runner sees the cell's working folder where the notebook's is."""
+        view = self._spec["view"]
+        folder = self._folder / jobfolder.WORK / view["folder"]
+        folder.mkdir(exist_ok=True)
+        if view["place"]:
+            show_at(folder, Path(view["place"]), [self._folder, *map(Path, view["keep"])])
 
     def _stay(self) -> int:
         """Until the runner has ended; returns its exit code, 128 + N for signal N."""

@@ -7,8 +7,10 @@ by their folders, environments, cores and memory limits, not by rights.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import site
 import sys
 import tempfile
 import threading
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import greenkernel
 from greenkernel.clock import Clock
@@ -30,6 +33,7 @@ from greenkernel.osfacts import (
     usable_cores,
 )
 from greenkernel.records import JobSpec, JobStatus, Offer
+from greenkernel.runner.job import STORE, WORK
 from greenkernel.site import jobfolder
 from greenkernel.site.localjobs import cores_in_use, end_processes, folders, guard_was_killed, status_of
 from greenkernel.units import format_bytes
@@ -188,8 +192,10 @@ class EmbeddedSite:
                 "cores": job.cores,
                 "memory_bytes": job.memory_bytes,
                 "grace_s": job.grace_s,
+                "folder": job.folder,
             },
             "owner": job.owner,
+            "view": {"folder": WORK, "place": job.folder, "keep": [str(path) for path in _needed(job)]},
             "secrets": dict(job.secrets),
             "hash_seed": job.hash_seed,
             "speed": self._speed,
@@ -294,3 +300,13 @@ def _translated() -> Iterator[None]:
         raise PermanentError(f"an embedded site may not use its folder: {e}") from e
     except OSError as e:
         raise TemporaryError(f"an embedded site cannot use its folder: {e}", delay_s=2.0) from e
+
+
+def _needed(job: JobSpec) -> list[Path]:
+    """What a runner needs of this machine, wherever the notebook's folder is: its Python, itself and the store."""
+    found = [Path(sys.prefix), Path(sys.base_prefix), Path(greenkernel.__file__).parent.parent]
+    found += [Path(place) for place in (*site.getsitepackages(), site.getusersitepackages())]
+    if STORE in job.secrets:
+        store = urlsplit(json.loads(job.secrets[STORE])["url"])
+        found += [Path(unquote(store.path))] if store.scheme == "file" else []
+    return found

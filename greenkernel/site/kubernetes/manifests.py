@@ -13,9 +13,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import Any
 
+from greenkernel.mounts import may_cover
 from greenkernel.records import JobSpec
+from greenkernel.runner.job import WORK
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN = "greenkernel.dev/run"
@@ -29,6 +32,8 @@ STARTED = "started"
 DRAINED = "drained"
 
 _USER_ID = 10001
+# Home and working folder of the runner; what it makes there is below it.
+_FOLDER = "/work"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
@@ -139,7 +144,7 @@ def _container(job: JobSpec, settings: PodSettings) -> dict[str, Any]:
         "image": settings.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", bootstrap_text()],
-        "workingDir": "/work",
+        "workingDir": _FOLDER,
         "env": [{"name": name, "value": value} for name, value in _environment(job, settings).items()],
         "envFrom": [{"secretRef": {"name": job.name}}],
         "resources": {"requests": amounts, "limits": amounts},
@@ -148,10 +153,19 @@ def _container(job: JobSpec, settings: PodSettings) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "work", "mountPath": "/work"}],
+        "volumeMounts": _mounts(job),
         # The reason of a start that failed is in the pod's status even when its log is gone.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _mounts(job: JobSpec) -> list[dict[str, str]]:
+    """Temporary files, the runner's folder, and the cell's working folder in it where the notebook's is at home."""
+    mounts = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "work", "mountPath": _FOLDER}]
+    place = PurePosixPath(job.folder)
+    if place.is_absolute() and place != PurePosixPath(_FOLDER) and ":" not in job.folder and may_cover(place):
+        mounts.append({"name": "work", "mountPath": job.folder, "subPath": WORK})
+    return mounts
 
 
 def _environment(job: JobSpec, settings: PodSettings) -> dict[str, str]:
@@ -162,10 +176,11 @@ def _environment(job: JobSpec, settings: PodSettings) -> dict[str, str]:
         "cores": job.cores,
         "memory_bytes": job.memory_bytes,
         "grace_s": job.grace_s,
+        "folder": job.folder,
     }
     return {
         "GREENKERNEL_JOB": json.dumps(told),
-        "HOME": "/work",
+        "HOME": _FOLDER,
         "TMPDIR": "/tmp",
         "JOBLIB_TEMP_FOLDER": "/tmp",
         # The user id has no entry in the image's list of users.

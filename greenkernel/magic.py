@@ -6,6 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from greenkernel.errors import GreenKernelError, UserError
@@ -180,8 +181,11 @@ class Magics:
     def _take(self, run: Any, *, keeps_value: bool = True) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
         __tracebackhide__ = True
+        from greenkernel.notebook.frontend import draw_inline
+
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
+        draw_inline(self._shell)
         value = run.loaded().value
         if value is not None and keeps_value:
             # It has been shown already, where it was among the cell's output.
@@ -234,6 +238,19 @@ def _train_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _cells_own(found: TracebackType | None) -> TracebackType | None:
+    """The frames below the last one of ours."""
+    own = found
+    while found is not None:
+        own = found.tb_next if _is_ours(found) else own
+        found = found.tb_next
+    return own
+
+
+def _is_ours(found: TracebackType) -> bool:
+    return Path(found.tb_frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
+
+
 def _documented(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The magic with complete help, and with plain sentences instead of tracebacks of ours."""
 
@@ -245,6 +262,8 @@ def _documented(method: Callable[..., Any], name: str) -> Callable[..., Any]:
             shown = [f"{type(e).__name__}: {e}"]
             e._render_traceback_ = lambda: shown  # type: ignore[attr-defined]  # IPython asks for it
             raise
+        except SyntaxError as e:
+            raise e.with_traceback(_cells_own(e.__traceback__)) from e.__cause__  # IPython shows every frame of it
 
     from greenkernel.commands import runs_parser
 

@@ -214,6 +214,8 @@ class Capture:
     """What the cell may want and does not travel, in sentences."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Texts of the notebook's earlier cells that functions come from, by the name of their code's file."""
+    front_end: Literal["", "terminal", "kernel"] = ""
+    """What the notebook's IPython shows things in: libraries lay them out for it. Empty without IPython."""
 
     @property
     def bytes(self) -> int:

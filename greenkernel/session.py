@@ -271,8 +271,11 @@ class Run:
         submission = self.submission
         folder = Path(submission.request.folder)
         settings = taken_here(folder, ())  # before names are bound: modules that are imported then change some
-        messages = bind(loaded, result, namespace, meanwhile)
-        messages += self.bring_files()
+        try:
+            messages = self.bring_files()  # before names: a module that is bound may be one of them
+        except UserError as e:
+            messages = [str(e)]
+        messages += bind(loaded, result, namespace, meanwhile)
         if result.surroundings is not None:
             sent = submission.capture.surroundings
             messages += settings_back(result.surroundings, sent, settings, self._store.blobs, folder)

@@ -6,9 +6,11 @@ import linecache
 import os
 import platform
 import re
+import sys
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from greenkernel.cell.environment import packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, stored
@@ -73,9 +75,19 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         surroundings=store_settings(settings, blobs),
         not_sent=tuple(not_sent),
         sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
+        front_end=_front_end(),
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
     return captured
+
+
+def _front_end() -> Literal["", "terminal", "kernel"]:
+    """Without an import of IPython: where it is not loaded, there is no shell of it."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    shell = get_ipython()
+    if shell is None:
+        return ""
+    return "kernel" if hasattr(shell, "kernel") else "terminal"
 
 
 def _is_cells(file: str) -> bool:

@@ -64,15 +64,16 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
     bound: set[str] = set()
     deleted: set[str] = set()
     imports: set[str] = set()
+    asks = ""
     for part in parts:
         seen = _Text.of(part)
+        asks = "the cell" if "input" in seen.reads else asks
         read.update(dict.fromkeys(seen.reads, "the cell"))
         bound |= seen.binds
         deleted |= seen.deletes
         imports |= seen.imports
     why, more_imports, codes = _followed(read, namespace)
     asking = next((code.co_qualname for code in codes if "input" in _used_by(code)[0]), "")
-    asks = "the cell" if "input" in read else asking
     return Names(
         reads=tuple(sorted(why)),
         binds=tuple(sorted(bound)),
@@ -81,7 +82,7 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         why=why,
         texts=frozenset(texts_in(tree)).union(*(_texts_of(code) for code in codes)),
         files=frozenset(code.co_filename for code in codes),
-        asks="" if "input" in namespace or "input" in bound else asks,
+        asks="" if "input" in namespace or "input" in bound else asks or asking,
         computed=computes_names(tree),
     )
 

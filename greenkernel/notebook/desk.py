@@ -9,7 +9,7 @@ from typing import Any
 
 from greenkernel.cell.bind import Meanwhile
 from greenkernel.errors import GreenKernelError
-from greenkernel.notebook.frontend import CellOutput, page
+from greenkernel.notebook.frontend import CellOutput, draw_inline, page
 from greenkernel.notebook.live import Live
 from greenkernel.notebook.pending import Notebook, Pending
 from greenkernel.notebook.touch import Touch, touched
@@ -148,6 +148,7 @@ class Desk:
         messages += run.bind(space, Meanwhile(bound=kept, changed=changed))
         for message in messages:
             say(message)
+        draw_inline(self._shell)
         loaded = run.loaded(allow_error=True)
         for name in loaded.updated:
             readers = [f"cell {number}" for number, reads in pending.readers.items() if name in reads]

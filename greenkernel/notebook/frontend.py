@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from greenkernel.runner.restore import INLINE_FIGURES
 from greenkernel.store.runs import LogEvent
 
 
@@ -15,6 +20,14 @@ def can_click(shell: Any) -> bool:
         return False
     content = _request(kernel).get("content", {})
     return bool(content.get("allow_stdin", getattr(kernel, "_allow_stdin", False)))
+
+
+def draw_inline(shell: Any) -> None:
+    """Let figures that a run has left be shown as pictures, as if the notebook had drawn one itself."""
+    inline = os.environ.get("MPLBACKEND") == INLINE_FIGURES and hasattr(shell, "kernel")
+    if inline and "matplotlib.figure" in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(INLINE_FIGURES.removeprefix("module://"))
 
 
 class CellOutput:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import inspect
 import io
 import linecache
-import sys
 import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import CodeType
@@ -21,6 +21,7 @@ from greenkernel.runner.surroundings import Surroundings
 from greenkernel.runner.trouble import cell_error
 from greenkernel.store.runs import LogEvent
 
+_UNSET = object()
 _QUIET_TOKENS = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.DEDENT)
 
 
@@ -61,6 +62,7 @@ def execute(
     file_name: str,
     passes: type[BaseException] | tuple[type[BaseException], ...] = (),
     surroundings: Surroundings | None = None,
+    front_end: str = "",
 ) -> Outcome:
     """Run the cell.
 
@@ -71,6 +73,7 @@ def execute(
         file_name: The name of the cell's code in tracebacks.
         passes: Exceptions that are not the cell's and leave this function as they are.
         surroundings: Process-wide settings, put before the cell begins.
+        front_end: What the shell is taken for (`Capture.front_end`).
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
@@ -80,7 +83,7 @@ def execute(
         def event(event: LogEvent) -> None:
             streams.event(replace(event, late=error is not None))
 
-        shell = cell_shell(namespace, event)
+        shell = cell_shell(namespace, event, front_end)
         brought = {name: value for name, value in namespace.items() if name not in notebooks}
 
         def bundle(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -90,13 +93,14 @@ def execute(
         def result(data: dict[str, Any], metadata: dict[str, Any]) -> None:
             streams.event(LogEvent(at=datetime.now(UTC), kind="result", data=data, metadata=metadata))
 
-        shown = _Shown(bundle, result, quiet=ends_with_semicolon(python))
+        shown = _Shown(bundle, result, shell.displayhook.fill_exec_result, quiet=ends_with_semicolon(python))
         if surroundings is not None:
             surroundings.begin()
-        with shell.builtin_trap, shown:
+        shell.display_trap.hook = shown
+        with shell.builtin_trap, shell.display_trap:
             shell.events.trigger("pre_execute")
             try:
-                _run(shell, python, namespace, file_name)
+                _run(shell, python, namespace, file_name, in_loop=front_end == "kernel")
             except passes:
                 raise
             # The cell may end itself by any exception, SystemExit and KeyboardInterrupt included.
@@ -120,6 +124,7 @@ class _Shown:
     Args:
         bundle: Makes the MIME bundle of a value.
         emit: Gets it.
+        fill: Gets the value, for who runs a cell inside of the cell.
         quiet: A ``;`` at the end of the cell: values are neither shown nor kept.
     """
 
@@ -127,33 +132,32 @@ class _Shown:
         self,
         bundle: Callable[[object], tuple[dict[str, Any], dict[str, Any]]],
         emit: Callable[[dict[str, Any], dict[str, Any]], None],
+        fill: Callable[[object], None],
         *,
         quiet: bool,
     ) -> None:
         self._bundle = bundle
         self._emit = emit
+        self._fill = fill
         self._quiet = quiet
-        self._kept = sys.displayhook
         self.value: object = None
-
-    def __enter__(self) -> None:
-        self._kept, sys.displayhook = sys.displayhook, self
-
-    def __exit__(self, *_: object) -> None:
-        sys.displayhook = self._kept
 
     def __call__(self, value: object) -> None:
         if value is None or self._quiet:
             return
         self.value = value
+        self._fill(value)
         self._emit(*self._bundle(value))
 
 
-def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str) -> None:
+def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str, *, in_loop: bool) -> None:
+    """In a kernel a loop is running while any cell runs: what looks for it, or refuses it, does so here too."""
     nodes = shell.compile.ast_parse(python, filename=file_name).body
     steps = _codes(shell, _modes(nodes, shell.ast_node_interactivity), file_name)
-    if _awaits(nodes):
-        shell.loop_runner(_steps(steps, namespace))
+    if in_loop or _awaits(nodes):
+        error = _in_loop(_steps(steps, namespace))
+        if error is not None:
+            raise error
     else:
         for code in steps:
             exec(code, namespace)
@@ -184,11 +188,28 @@ def _codes(shell: Any, body: list[ast.Module | ast.Interactive], file_name: str)
         yield code
 
 
-async def _steps(steps: Iterator[CodeType], namespace: dict[str, Any]) -> None:
-    for code in steps:
-        value = eval(code, namespace)
-        if code.co_flags & inspect.CO_COROUTINE:
-            await value  # compiled with top-level await
+def _in_loop(steps: Coroutine[Any, Any, BaseException | None]) -> BaseException | None:
+    """A task has a context of its own: what is set in it, such as numpy's print options, is set here afterwards."""
+    from IPython.core.async_helpers import get_asyncio_loop
+
+    loop, context = get_asyncio_loop(), contextvars.copy_context()
+    error: BaseException | None = loop.run_until_complete(loop.create_task(steps, context=context))
+    for variable, value in context.items():
+        if variable.get(_UNSET) is not value:
+            variable.set(value)
+    return error
+
+
+async def _steps(steps: Iterator[CodeType], namespace: dict[str, Any]) -> BaseException | None:
+    """What ends the cell is returned: a loop takes some exceptions for its own, and StopIteration for the end."""
+    try:
+        for code in steps:
+            value = eval(code, namespace)
+            if code.co_flags & inspect.CO_COROUTINE:
+                await value  # compiled with top-level await
+    except BaseException as e:
+        return e
+    return None
 
 
 def _awaits(nodes: list[ast.stmt]) -> bool:

@@ -128,6 +128,7 @@ class Runner:
                 file_name=request.file_name,
                 passes=DrainedOut,
                 surroundings=surroundings,
+                front_end=capture.front_end,
             )
         settings = surroundings.changed()
         if request.script is not None:

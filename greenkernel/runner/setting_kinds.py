@@ -211,30 +211,55 @@ def _copied(value: Any) -> Any:
 
 def _take_figures(_: Path) -> dict[str, Any]:
     """Formats in which figures are shown inline, as ``%config`` and ``set_matplotlib_formats`` leave them."""
+    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+    if _draws_inline():
+        formats, given = _formats_shown()
+    else:
+        formats, given = set(inline.figure_formats), dict(inline.print_figure_kwargs)
+    return {"formats": (sorted(formats), given), "close": bool(inline.close_figures)}
+
+
+def _take_figures_to_come(_: Path) -> dict[str, Any]:
+    """What ``%config`` has said of figures before there was one; the backend reads it when it is loaded."""
+    return dict(_shell().config.get("InlineBackend", {}))
+
+
+def _put_figures_to_come(values: Values, _: Path) -> None:
+    _shell().config.InlineBackend.update(values)
+
+
+def _formats_shown() -> tuple[set[str], dict[str, Any]]:
     from matplotlib.figure import Figure
 
-    shell = _shell()
     formats: set[str] = set()
     given: dict[str, Any] = {}
-    for formatter in shell.display_formatter.formatters.values():
+    for formatter in _shell().display_formatter.formatters.values():
         print_figure = formatter.type_printers.get(Figure)
         if not hasattr(print_figure, "keywords"):
             continue
         words = dict(print_figure.keywords)
         formats.add("retina" if print_figure.func.__name__ == "retina_figure" else words.pop("fmt", "png"))
         given = {name: value for name, value in words.items() if name not in ("fmt", "base64")}
-    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
-    return {"formats": (sorted(formats), given), "close": bool(inline.close_figures)}
+    return formats, given
 
 
 def _put_figures(values: Values, _: Path) -> None:
     from IPython.core.pylabtools import select_figure_formats
 
+    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
     if "formats" in values and values["formats"][0]:
         formats, given = values["formats"]
-        select_figure_formats(_shell(), set(formats), **given)
+        inline.figure_formats, inline.print_figure_kwargs = set(formats), dict(given)
+        if _draws_inline():
+            select_figure_formats(_shell(), set(formats), **given)
     if "close" in values:
-        sys.modules["matplotlib_inline.config"].InlineBackend.instance().close_figures = values["close"]
+        inline.close_figures = values["close"]
+
+
+def _draws_inline() -> bool:
+    """True once the backend has told the shell how figures are shown."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    return hasattr(getattr(backend, "configure_inline_support", None), "current_backend")
 
 
 # What ``from __future__ import`` leaves for later cells.
@@ -260,6 +285,19 @@ def _put_shell(values: Values, _: Path) -> None:
             shell.compile.flags |= value
             continue
         setattr(plain if name in _TEXT_TRAITS else shell, name, value)
+
+
+def _take_extensions(_: Path) -> dict[str, Any]:
+    return dict.fromkeys(sorted(_shell().extension_manager.loaded - {"greenkernel"}), True)
+
+
+def _put_extensions(values: Values, _: Path) -> None:
+    manager = _shell().extension_manager
+    for name, loaded in values.items():
+        if loaded and name not in manager.loaded:
+            manager.load_extension(name)
+        elif not loaded:
+            manager.unload_extension(name)
 
 
 def _shell() -> Any:
@@ -290,6 +328,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="logging", title="loggers", module=None, take=logging_setup.take, put=logging_setup.put),
     Kind(name="shell", title="settings of the shell", module="IPython", take=_take_shell, put=_put_shell),
     Kind(
+        name="extensions",
+        title="extensions of IPython",
+        module="IPython",
+        take=_take_extensions,
+        put=_put_extensions,
+    ),
+    Kind(
         name="numpy print",
         title="numpy's print options",
         module="numpy",
@@ -313,9 +358,16 @@ KINDS: tuple[Kind, ...] = (
         put=_put_matplotlib,
     ),
     Kind(
+        name="figures to come",
+        title="settings of figures",
+        module="IPython",
+        take=_take_figures_to_come,
+        put=_put_figures_to_come,
+    ),
+    Kind(
         name="figures",
         title="figure formats",
-        module="matplotlib_inline.backend_inline",
+        module="matplotlib_inline.config",
         take=_take_figures,
         put=_put_figures,
     ),

@@ -9,13 +9,16 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from greenkernel.runner.restore import INLINE_FIGURES
 from greenkernel.store.runs import LogEvent
 
+_KNOWN_AS = {"kernel": "ZMQInteractiveShell", "terminal": "TerminalInteractiveShell"}
 
-def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> Any:
+
+def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], front_end: str = "") -> Any:
     """The process's shell, working in ``namespace``.
 
     Names that the shell brings along (``In``, ``Out``, ``open``, ``exit``...) do not replace those of the notebook.
@@ -23,7 +26,9 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> A
     Args:
         namespace: The notebook's namespace.
         emit: Gets everything that is displayed.
+        front_end: As in `Capture`: what libraries take the shell for, by its name and by whether it has a kernel.
     """
+    import traitlets
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
@@ -86,7 +91,9 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None]) -> A
     kept = dict(namespace)
     main = sys.modules["__main__"]
     given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
-    shell = Shell.instance(config=config, **given)
+    members = {"kernel": traitlets.Any(SimpleNamespace())} if front_end == "kernel" else {}
+    kind: Any = type(_KNOWN_AS.get(front_end, "InteractiveShell"), (Shell,), members)
+    shell = kind.instance(config=config, **given)
     namespace.update(kept)
     _inline_figures(shell)
     return shell

@@ -82,6 +82,7 @@ def _run(
             lambda _: None,
             file_name=job.file_name,
             surroundings=surroundings,
+            front_end=job.capture.front_end,
         )
         outcome = outcome if job.script is None else outcome.as_script()
     return {**meter.used, "rows": rows, "error": _error(outcome), "files": sorted(links.read)}

@@ -125,6 +125,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         return super().reducer_override(obj)
 
     def _function(self, function: types.FunctionType) -> Any:
+        if _is_single_dispatch(function):
+            return self._single_dispatch(function)
         reduced = super().reducer_override(function)
         if reduced is NotImplemented:
             self.modules.add(function.__module__ or "")
@@ -140,6 +142,13 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             slots["__globals__"] = {}
             args = (args[0], self._here, *args[2:])
         return make, args, (attributes, slots), *rest
+
+    def _single_dispatch(self, function: Any) -> Any:
+        """It holds weak references; its table is all that matters."""
+        self._need(function.__name__, function, function.__name__)
+        first, *others = function.registry.items()
+        attributes = {name: value for name, value in vars(function).items() if name not in _SINGLE_DISPATCH_HAS}
+        return _single_dispatch, (first[1], others, attributes)
 
     def _cell(self, cell: types.CellType) -> types.CellType:
         return self._cells.setdefault(id(cell), (types.CellType(), cell))[0]
@@ -230,6 +239,8 @@ class Reader(pickle.Unpickler):
         self._refer = refer
         self._track = track
         self._known_classes: set[type] = set()
+        # What a base class has put into a class that was made without its attributes.
+        self._not_theirs: dict[type, set[str]] = {}
         inner = _inner.__name__
         self._own: dict[tuple[str, str], Any] = {
             (inner, "_make_function"): self._make_function,
@@ -262,8 +273,11 @@ class Reader(pickle.Unpickler):
         return types.FunctionType(code, base, name, defaults, closure)
 
     def _make_class(self, kind: Any, name: Any, bases: Any, given: Any, tracker: Any, extra: Any) -> type:
-        made = _inner._make_skeleton_class
-        return self._class(tracker, lambda known: made(kind, name, bases, given, known, extra))
+        made = self._class(tracker, lambda known: _inner._make_skeleton_class(kind, name, bases, given, known, extra))
+        self._not_theirs[made] = {
+            name for name, value in vars(made).items() if name not in given and _is_put(name, value)
+        }
+        return made
 
     def _make_enum(
         self, bases: Any, name: Any, qualname: Any, members: Any, module: Any, tracker: Any, extra: Any
@@ -288,7 +302,16 @@ class Reader(pickle.Unpickler):
         return make(tracker if self._track else None)
 
     def _set_class_state(self, cls: type, state: Any) -> Any:
-        return cls if cls in self._known_classes else _inner._class_setstate(cls, state)
+        if cls in self._known_classes:
+            return cls
+        for name in self._not_theirs.pop(cls, set()) - set(state[0]):
+            delattr(cls, name)
+        return _inner._class_setstate(cls, state)
+
+
+def _is_put(name: str, value: object) -> bool:
+    """False for what every class has, and for its slots."""
+    return not name.startswith("_") and not isinstance(value, types.MemberDescriptorType)
 
 
 def is_atom(value: object) -> bool:
@@ -329,6 +352,7 @@ def _named_tuple(name: str, fields: list[Any], defaults: dict[str, Any], _tracke
     made = make(name, fields)
     made.__new__.__defaults__ = tuple(defaults.values()) or None
     made._field_defaults = defaults
+    made.__orig_bases__ = (typing.NamedTuple,)
     return cast("type", made)
 
 
@@ -348,6 +372,22 @@ def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[st
     wrapper = functools.lru_cache(**parameters)(function)
     vars(wrapper).update(attributes)
     return wrapper
+
+
+_SINGLE_DISPATCH_HAS = ("registry", "dispatch", "register", "_clear_cache")
+
+
+def _is_single_dispatch(function: Any) -> bool:
+    code: types.CodeType = function.__code__
+    return code.co_qualname == "singledispatch.<locals>.wrapper" and code.co_filename == functools.__file__
+
+
+def _single_dispatch(function: Any, others: list[tuple[type, Any]], attributes: Mapping[str, Any]) -> Any:
+    made = functools.singledispatch(function)
+    for kind, implementation in others:
+        made.register(kind, implementation)
+    vars(made).update(attributes)
+    return made
 
 
 def _stream(stream: Any) -> Any:

@@ -73,8 +73,12 @@ def namespace() -> dict[str, Any]:
 
 
 def test_the_forest_moves_between_clusters(home: Home) -> None:
-    """One Job on each cluster, trees reused, every tree and score as at home, and nothing left on either cluster."""
-    run = train(CELL, namespace=namespace(), home=home, no_profile=True, name="ecg on clusters")
+    """One Job on each cluster, trees reused, every tree and score as at home, and nothing left on either cluster.
+
+    The working folder of both has the path that it has at home.
+    """
+    cell = f"{CELL}\nimport os\nfolder = os.getcwd()\n"
+    run = train(cell, namespace=namespace(), home=home, no_profile=True, name="ecg on clusters")
     eventually(lambda: run.progress is not None and run.progress.tasks_done >= 15, timeout_s=300)
     run.relocate("site-two")
     run.wait(300)
@@ -89,4 +93,5 @@ def test_the_forest_moves_between_clusters(home: Home) -> None:
     assert nodes_of(plain["clf"]) == nodes_of(names["clf"])
     assert np.array_equal(plain["scores"], names["scores"])
     assert np.array_equal(plain["predictions"], names["predictions"])
+    assert str(Path.cwd()) == names["folder"]
     eventually(lambda: all(not site.jobs() for site in home.sites.values()), timeout_s=60)

@@ -9,6 +9,27 @@ _LONG = "\n".join(f"total += {n}  # line {n}" for n in range(5000))
 CASES = (
     Case(shows="assignments of every kind", cell="a = 1\nb, (c, *d) = 2, (3, 4, 5)\ne = f = []\nf.append(a)"),
     Case(
+        shows="a loop is running while a cell runs",
+        cell=code("""
+            import asyncio
+            loop = asyncio.get_running_loop().is_running()
+            async def f():
+                return 4
+            task = asyncio.create_task(f())
+            four = await task
+            del task
+            loop, four
+            """),
+    ),
+    Case(
+        shows="StopIteration ends a cell like any other error",
+        cell="import asyncio\nnext(iter([]))",
+    ),
+    Case(
+        shows="a text with the word input in it",
+        cell="text = 'the noisy input'\nlen(text)",
+    ),
+    Case(
         shows="annotations at top level",
         cell="x: int = 1\ny: 'list[str]'\nz: float = x / 2",
         then=("sorted(__annotations__)",),
@@ -371,7 +392,6 @@ CASES = (
             del c
             text
             """),
-        differs="a notebook's loop is already running, a site's is not",
     ),
     Case(
         shows="globals, locals, vars and dir",

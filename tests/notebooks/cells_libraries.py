@@ -434,6 +434,18 @@ CASES = (
             """),
     ),
     Case(
+        shows="a wide table of pandas, which the cell is the first to load",
+        cell=code("""
+            import pandas as pd
+            wide = pd.DataFrame([[i * 1.2345678 for i in range(30)]] * 3)
+            print(wide)
+            shell = type(get_ipython()).__name__, hasattr(get_ipython(), 'kernel')
+            wide
+            """),
+        then=("pd.get_option('display.max_columns'), pd.get_option('display.width')",),
+        fresh=True,
+    ),
+    Case(
         shows="progress bars of tqdm",
         cell=code("""
             from tqdm import tqdm

@@ -180,7 +180,6 @@ CASES = (
             p = Pt(4)
             """),
         then=("p._replace(x=1), isinstance(p, Pt)",),
-        differs="cloudpickle sets __slots__ of a class made by typing.NamedTuple, which refuses it",
     ),
     Case(
         shows="a NamedTuple in the class syntax, of an earlier cell",
@@ -355,6 +354,19 @@ CASES = (
         then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
     ),
     Case(
+        shows="a class whose base puts attributes into its heirs",
+        cell=code("""
+            from sklearn.base import BaseEstimator, ClassifierMixin
+            class Mine(ClassifierMixin, BaseEstimator):
+                def fit(self, X, y):
+                    return self
+                def score(self, X, y):
+                    return 1.0
+            m = Mine()
+            """),
+        then=("sorted(name for name in vars(Mine) if not name.startswith('_'))",),
+    ),
+    Case(
         shows="a single dispatch of the cell",
         cell=code("""
             import functools
@@ -366,7 +378,6 @@ CASES = (
             """),
         then=("show(2), show([])",),
         skips=("show",),
-        differs="a function of functools.singledispatch holds weak references and does not come back, which is said",
     ),
     Case(
         shows="a cached function goes on",

@@ -357,7 +357,6 @@ CASES = (
             """),
         then=("ax.plot([3, 4]); ax.set_title('more'); len(ax.lines), ax.figure is fig", "fig"),
         skips=("fig", "ax"),
-        differs="home does not know how to draw a figure as a value before it has drawn one itself",
     ),
     Case(
         shows="a figure of an earlier cell",

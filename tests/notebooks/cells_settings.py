@@ -182,13 +182,11 @@ CASES = (
             same = Path.cwd() == Path(c) == Path('.').resolve()
             c
             """),
-        differs="the notebook's folder is another one on a site",
     ),
     Case(
         shows="a change of folder before",
         before=("import os\nos.makedirs('sub')\nos.chdir('sub')",),
         cell="base = os.path.basename(os.getcwd())\nbase",
-        differs=_HOME,
     ),
     Case(
         shows="a change of folder in the cell",
@@ -371,7 +369,6 @@ CASES = (
             v
             """),
         then=("beside_new.value",),
-        differs=_WRITTEN,
     ),
     Case(
         shows="a module that is reloaded",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ JOB = JobSpec(
     memory_bytes=3 << 30,
     grace_s=20.5,
     owner="ada-1",
+    folder="/home/ada/study",
     secrets={"GREENKERNEL_KEY": "very secret", "GREENKERNEL_STORE": "{}"},
 )
 
@@ -74,9 +76,31 @@ def test_the_runner_is_told_its_job() -> None:
         "cores": 2,
         "memory_bytes": 3 << 30,
         "grace_s": 20.5,
+        "folder": "/home/ada/study",
     } == json.loads(environment["GREENKERNEL_JOB"])
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {environment["HOME"], environment["TMPDIR"], container["workingDir"]} <= mounts
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_shown"),
+    [
+        ("/home/ada/study", True),
+        ("/work/of/ada", True),
+        ("/work", False),
+        ("/usr/share/study", False),
+        ("/study", False),
+        ("/", False),
+        ("", False),
+        ("C:/study", False),
+        ("/home/ada/a:b", False),
+    ],
+)
+def test_the_notebooks_folder_is_where_it_is_at_home(folder: str, is_shown: bool) -> None:
+    """The cell's working folder is mounted there a second time, where that hides nothing of the image's system."""
+    container = job_manifest(replace(JOB, folder=folder), SETTINGS)["spec"]["template"]["spec"]["containers"][0]
+    places = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert ["/tmp", "/work", *([folder] if is_shown else [])] == places
 
 
 def test_secrets_are_in_the_secret_only() -> None:

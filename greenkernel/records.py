@@ -253,7 +253,8 @@ class Profile:
 
     ``cpu_s`` and ``wall_s`` are what profiling took, discarded slices and process starts included; ``startup_s`` is
     what a fresh process needs before the cell: reading its values back and importing. ``files`` are those that slices
-    opened below the notebook's folder and that nobody had named.
+    opened below the notebook's folder and that nobody had named. ``changed`` are names whose objects slices changed in
+    place.
     """
 
     slices: tuple[Slice, ...]
@@ -263,6 +264,7 @@ class Profile:
     knob_full: int | None = None
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     cpu_s: float = 0.0
     wall_s: float = 0.0
     startup_s: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenkernel.notebook.placeholder import Placeholder
@@ -87,6 +87,7 @@ class Notebook:
         """The pending runs that a cell must wait for, with the reasons."""
         found = []
         for pending in self._pending:
+            self._learn(pending)
             why = why_not_independent(later, pending.touch, self._shared(later, pending))
             if why:
                 found.append((pending, why))
@@ -136,6 +137,17 @@ class Notebook:
         for name in pending.touch.binds - awaited:
             if isinstance(self._namespace.get(name), Placeholder):
                 del self._namespace[name]
+
+    def _learn(self, pending: Pending) -> None:
+        """A slice has changed what its cell's text did not say that it would."""
+        advice, space = pending.run.advice, self._namespace
+        shown = frozenset(advice.profile.changed) if advice is not None else frozenset()
+        new = {name: space[name] for name in shown - pending.touch.changes if name in space}
+        if new:
+            changes = pending.touch.changes | new.keys()
+            pending.touch = replace(pending.touch, changes=changes)
+            pending.held = reached(space[name] for name in changes if name in space)
+            pending.digests = {**{name: digest(value, space) for name, value in new.items()}, **pending.digests}
 
     def _shared(self, later: Touch, pending: Pending) -> frozenset[str]:
         values = {name: self._namespace[name] for name in later.reads if name in self._namespace}

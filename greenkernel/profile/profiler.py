@@ -102,6 +102,7 @@ class Profiler:
     knob_full: int | None = None
     cpu_s: float = 0.0
     files: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
     _starts: list[tuple[float, float]] = field(default_factory=list)
     _processes: list[SliceProcess] = field(default_factory=list)
 
@@ -142,6 +143,7 @@ class Profiler:
             knob_full=self.knob_full,
             notes=tuple(self.notes),
             files=tuple(sorted(self.files)),
+            changed=tuple(sorted(self.changed)),
             cpu_s=self.cpu_s,
             wall_s=wall_s,
             startup_s=min((wall for wall, _ in self._starts), default=0.0),
@@ -266,7 +268,9 @@ class Profiler:
         self.on_progress(f"slice {len(self._processes)}: {what} on {cores} core{'s' if cores > 1 else ''}")
         began = time.monotonic()
         measured = process.run(self.rows, part, knobs, limit_s)
-        self.files |= set(measured.files) if isinstance(measured, Measured) else set()
+        if isinstance(measured, Measured):
+            self.files |= set(measured.files)
+            self.changed |= set(measured.changed)
         # A slice that was stopped tells nothing; it was busy for at most as long as it ran.
         self.cpu_s += measured.cpu_s if isinstance(measured, Measured) else (time.monotonic() - began) * cores
         return measured

@@ -67,7 +67,8 @@ class Ready:
 class Measured:
     """What the execution of a slice used. ``error``: how the cell ended, None where it came to its end.
 
-    ``files`` are those of the notebook's folder that it opened and that do not travel with the cell.
+    ``files`` are those of the notebook's folder that it opened and that do not travel with the cell, ``changed``
+    the names whose objects it changed in place, of those that are not too large to look.
     """
 
     cpu_s: float
@@ -76,6 +77,7 @@ class Measured:
     rows: int | None = None
     error: str | None = None
     files: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     serial_share: float | None = None
     idle_share: float | None = None
 

@@ -65,7 +65,7 @@ class Before:
             inner: Changeable objects inside of its values.
         """
         values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
-        followed = {name: value for name, value in values.items() if _can_change(value)}
+        followed = {name: value for name, value in values.items() if can_change(value)}
         return cls(
             values={name: _reference(value) for name, value in values.items()},
             digests={name: digest(value, namespace) for name, value in followed.items()},
@@ -278,7 +278,8 @@ def _reference(value: object) -> Callable[[], object]:
     return lambda: _GONE if (found := weak()) is None else found
 
 
-def _can_change(value: object) -> bool:
+def can_change(value: object) -> bool:
+    """False where what a name holds is always the same."""
     if is_atom(value) or isinstance(value, types.ModuleType | types.BuiltinFunctionType):
         return False
     imported = isinstance(value, type | types.FunctionType) and value.__module__ not in ("__main__", "builtins", None)

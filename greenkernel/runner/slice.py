@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from greenkernel.errors import GreenKernelError
 from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinity, tree_usage, usable_cores
+from greenkernel.runner.collect import can_change
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.restore import restore, surroundings_of
@@ -29,6 +30,9 @@ from greenkernel.store.blobs import Blobs
 from greenkernel.store.codec import from_json
 from greenkernel.store.hashing import KEY_BYTES
 from greenkernel.store.objects import ObjectStore, StoreAddress
+from greenkernel.store.payloads import digest
+
+_WATCHED_MOST_BYTES = 16 << 20
 
 
 def main() -> int:
@@ -75,6 +79,7 @@ def _run(
         cores=job.cores,
         logical_cores=job.logical_cores,
     )
+    watched = _watched(job, namespace)
     with scope, Meter() as meter:
         outcome = execute(
             job.capture.transformed,
@@ -85,7 +90,22 @@ def _run(
             front_end=job.capture.front_end,
         )
         outcome = outcome if job.script is None else outcome.as_script()
-    return {**meter.used, "rows": rows, "error": _error(outcome), "files": sorted(links.read)}
+    changed = [name for name, (value, before) in watched.items() if digest(value, namespace) != before]
+    return {
+        **meter.used,
+        "rows": rows,
+        "error": _error(outcome),
+        "files": sorted(links.read),
+        "changed": changed,
+    }
+
+
+def _watched(job: SliceJob, namespace: dict[str, Any]) -> dict[str, tuple[object, str]]:
+    """Objects that the cell may change in place, with what they are before it; large ones would take too long."""
+    sent = {item.name for item in job.capture.items if item.bytes <= _WATCHED_MOST_BYTES}
+    found = {name: namespace[name] for name in sorted(sent & namespace.keys()) if can_change(namespace[name])}
+    digests = {name: digest(value, namespace) for name, value in found.items()}
+    return {name: (found[name], before) for name, before in digests.items() if before is not None}
 
 
 class Meter:

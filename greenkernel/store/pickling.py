@@ -112,6 +112,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if isinstance(obj, BaseException) and _needs_help(kind):
             return _made_error, (kind, obj.args), dict(vars(obj))
+        if kind is types.GeneratorType and obj.gi_frame is None:
+            return _ended_generator, (obj.__name__, obj.__qualname__)
         if kind.__module__ in _OF_THIS_MACHINE:
             raise RefusedError(obj)
         if isinstance(obj, types.ModuleType):
@@ -388,6 +390,13 @@ def _single_dispatch(function: Any, others: list[tuple[type, Any]], attributes: 
         made.register(kind, implementation)
     vars(made).update(attributes)
     return made
+
+
+def _ended_generator(name: str, qualname: str) -> Any:
+    """One that gives nothing any more, which is all that there is to know of it."""
+    made: Any = (nothing for nothing in range(0))
+    made.__name__, made.__qualname__ = name, qualname
+    return next(made, made)
 
 
 def _stream(stream: Any) -> Any:

@@ -138,3 +138,12 @@ def test_an_unforetold_change_names_who_read_before(kernel: Kernel) -> None:
     assert "[1, 2, 3]\n" == kernel.run("print(sorted_copy)").text()
     assert "[1, 2, 3]\n" == kernel.run("print(items)").text()
     assert "items was changed by run" in first.words
+
+
+def test_a_change_that_a_slice_has_shown_is_waited_for(kernel: Kernel) -> None:
+    """A function that changes its argument is seen in a slice: who reads the argument then waits for the run."""
+    kernel.run("items = [3, 2, 1]")
+    first = kernel.run("%%greentrain --auto\n" + BUSY + "list.sort(items)")
+    kernel.until(lambda: "running on" in first.words or "receipt" in first.words)
+    assert "[1, 2, 3]\n" == kernel.run("print(items)").text()
+    assert "nothing foretold" not in first.words

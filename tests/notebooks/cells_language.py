@@ -22,6 +22,11 @@ CASES = (
             """),
     ),
     Case(
+        shows="a generator that has given everything",
+        cell="def count():\n    yield 1\nc = count()\nfound = list(c)\nfound",
+        then=("list(c), c.__name__",),
+    ),
+    Case(
         shows="StopIteration ends a cell like any other error",
         cell="import asyncio\nnext(iter([]))",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from greenkernel.notebook.pending import Notebook
 from greenkernel.notebook.placeholder import Placeholder
 from greenkernel.notebook.reach import reached
 from greenkernel.notebook.touch import touched
+from greenkernel.records import Profile
 
 
 class _Run:
     def __init__(self, name: str) -> None:
         self.id = name
+        self.advice: Any = None
 
 
 class _Model:
@@ -178,6 +181,18 @@ def test_changes_at_both_ends_are_seen() -> None:
     assert set() == notebook.conflicts(pending)
     space["other"].append(5)
     assert {"other"} == notebook.conflicts(pending)
+
+
+def test_what_a_slice_has_changed_is_waited_for() -> None:
+    """The pending cell's text does not say that it changes ``other``; once a slice has, its readers wait."""
+    space = _namespace()
+    notebook = Notebook(space)
+    run, later = _Run("r1"), touched(_tree("print(other)"), space)
+    pending = notebook.add(run, touched(_tree("made = sorted(other)"), space, whole=True), frozenset(space), 1)
+    assert [] == notebook.reasons(later)
+    run.advice = SimpleNamespace(profile=Profile(slices=(), changed=("other", "gone")))
+    assert [pending] == [found for found, _ in notebook.reasons(later)]
+    assert set() == notebook.conflicts(pending)
 
 
 def test_reach_goes_through_containers_and_views() -> None:

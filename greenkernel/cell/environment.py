@@ -28,6 +28,7 @@ def packages_needed(modules: Iterable[str]) -> tuple[Package, ...]:
     tops = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {_OURS, "__main__"}
     unowned = [top for top in sorted(tops - set(owners)) if _is_installed(top)]
     owners |= {top: _owners_by_file(top) for top in unowned}
+    owners |= {top: [top] for top in tops - set(owners) if _is_editable(top)}
     nobodys = [Package(name=top, version="", origin="unknown", indexed=False) for top in unowned if not owners[top]]
     return (*_closed(owner for top in sorted(tops) for owner in _owners(top, modules, owners)), *nobodys)
 
@@ -41,6 +42,14 @@ def modules_of(packages: Iterable[Package]) -> set[str]:
             # Backends other than setuptools do not say; most name the module like the distribution.
             found |= set(named.split()) if named else {package.name.replace("-", "_")}
     return found
+
+
+def _is_editable(name: str) -> bool:
+    """True for an editable install: the list of its files need not tell its modules."""
+    try:
+        return package_of(metadata.distribution(name)).origin == "editable"
+    except (metadata.PackageNotFoundError, ValueError):  # it has no distribution, or no name for one
+        return False
 
 
 def _owners_by_file(top: str) -> list[str]:

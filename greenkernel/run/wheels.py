@@ -28,9 +28,13 @@ _PLATFORMS = (
 )
 _PIP_S = 600
 _NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==([^\s]+)")
-_REFUSED = re.compile(r"\b40[13] (Client )?Error|HTTP error 40[13]")
+# Not 403: some stores answer so for a name that they do not have.
+_REFUSED = re.compile(r"\b401 (Client )?Error")
 _NOT_TRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|problem confirming the ssl certificate", re.IGNORECASE)
-_UNREACHABLE = re.compile(r"connection|timed out|network|temporary failure|retrying", re.IGNORECASE)
+_UNREACHABLE = re.compile(
+    r"connection ?(error|refused|broken|reset|aborted)|timed out|temporary failure|Retrying \(|\b5\d\d Server Error",
+    re.IGNORECASE,
+)
 _USER_OF_URL = re.compile(r"(?<=://)[^\s/@]+@")
 _QUERY_OF_URL = re.compile(r"(://[^\s?#]+)[?#][^\s)'\"]*")
 _OR_IMAGE = "or set the site's image to one in which it is installed"
@@ -132,16 +136,29 @@ def _from_index(packages: Iterable[Package], cache: Path, python: str) -> dict[s
             break
         # Pip gives up at the first that it does not find: the others are asked for again without it.
         missing = _NO_WHEEL.search(done.stderr)
-        name = canonical(missing[1]) if missing is not None else ""
-        known = _REFUSED.search(done.stderr) or _NOT_TRUSTED.search(done.stderr)
-        if name not in left or (_UNREACHABLE.search(done.stderr) and not known):
+        package = left.pop(canonical(missing[1]), None) if missing is not None else None
+        if package is None:
             raise _explained(done.stderr)
-        said[name] = done.stderr
-        del left[name]
+        said[canonical(package.name)] = _why_missing(package, cache, python)
     return said
 
 
-def _pip(packages: Collection[Package], cache: Path, python: str) -> subprocess.CompletedProcess[str]:
+def _why_missing(package: Package, cache: Path, python: str) -> str:
+    """What pip says of a package that it has not found; that an index did not answer it only says when asked for more.
+
+    Raises:
+        TemporaryError: An index did not answer, so it may have the package.
+    """
+    done = _pip([package], cache, python, "-vv")
+    said = f"{done.stdout}\n{done.stderr}"
+    if _UNREACHABLE.search(said) and not _REFUSED.search(said) and not _NOT_TRUSTED.search(said):
+        raise _explained(done.stderr)
+    return said
+
+
+def _pip(
+    packages: Collection[Package], cache: Path, python: str, loudness: str = "--quiet"
+) -> subprocess.CompletedProcess[str]:
     """One call for all: it shares connections, and every package is pinned, so nothing is resolved.
 
     Where the indexes are, and what opens them, pip knows from its own configuration and environment.
@@ -149,7 +166,7 @@ def _pip(packages: Collection[Package], cache: Path, python: str) -> subprocess.
     cache.mkdir(parents=True, exist_ok=True)
     platforms = [argument for platform in _PLATFORMS for argument in ("--platform", platform)]
     with tempfile.TemporaryDirectory(dir=cache) as aside:
-        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"]
+        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", loudness]
         command += ["--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", python]
         command += [*platforms, "--dest", aside, *(f"{package.name}=={package.version}" for package in packages)]
         try:
@@ -207,8 +224,9 @@ def _lacking(package: Package, said: str, python: str) -> Lacking:
             package=package, why=why, what_to_do=f"Set PIP_EXTRA_INDEX_URL to the index it came from, {_OR_IMAGE}"
         )
     conda = ", as conda has installed it," if package.origin == "conda" else ""
-    why = f"{name}{conda} has no wheel for {here}"
-    return Lacking(package=package, why=why, what_to_do=f"Take a version that has one, {_OR_IMAGE}")
+    why = f"{name}{conda} has no wheel for {here} in the indexes that pip uses"
+    todo = f"Take a version that has one, name the index it came from as PIP_EXTRA_INDEX_URL, {_OR_IMAGE}"
+    return Lacking(package=package, why=why, what_to_do=todo)
 
 
 def _cached(cache: Path, package: Package, python: str) -> Path | None:

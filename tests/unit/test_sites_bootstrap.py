@@ -236,8 +236,9 @@ def test_a_package_without_a_wheel_is_named(tmp_path: Path, monkeypatch: pytest.
     found = collect_wheels(packages, tmp_path / "cache", python="3.11")
     assert ["demo-one"] == [wheel.package.name for wheel in found.wheels]
     assert [
-        "demo-none 9.9 has no wheel for Linux on x86_64 and Python 3.11. "
-        "Take a version that has one, or set the site's image to one in which it is installed."
+        "demo-none 9.9 has no wheel for Linux on x86_64 and Python 3.11 in the indexes that pip uses. "
+        "Take a version that has one, name the index it came from as PIP_EXTRA_INDEX_URL, "
+        "or set the site's image to one in which it is installed."
     ] == [str(one) for one in found.lacking]
 
 

@@ -214,7 +214,7 @@ def _lacking(package: Package, said: str, python: str) -> Lacking:
         why = f"{name} is not installed here any more as it was when the cell was sent"
         return Lacking(package=package, why=why, what_to_do="Send the cell again")
     if package.origin in ("vcs", "local", "archive"):
-        why = f"{name} is compiled and comes from {package.source}, and no index has it for {here}"
+        why = f"{name} is compiled and comes from {package.source}, and no index has that build for {here}"
         return Lacking(
             package=package, why=why, what_to_do=f"Put a wheel of it into an index that pip uses, {_OR_IMAGE}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -119,16 +120,30 @@ def put_installed(folder: Path, files: Mapping[str, str]) -> None:
         (folder / name).write_text(text)
 
 
-class Index(ThreadingHTTPServer):
-    """A package index (PEP 503) of a folder of wheels, for who knows the password."""
+def a_certificate(folder: Path) -> Path:
+    """A key and the certificate of 127.0.0.1, which nobody has signed, in one file."""
+    path = folder / "index.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=index", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"]
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return path
 
-    def __init__(self, folder: Path) -> None:
+
+class Index(ThreadingHTTPServer):
+    """A package index (PEP 503) of a folder of wheels, for who knows the password; with a certificate if given one."""
+
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
+        self.scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, path: str, password: str = PASSWORD) -> str:
-        return f"http://{USER}:{password}@127.0.0.1:{self.server_port}/{path}"
+        return f"{self.scheme}://{USER}:{password}@127.0.0.1:{self.server_port}/{path}"
 
     def close(self) -> None:
         self.shutdown()

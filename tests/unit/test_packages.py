@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 
@@ -23,16 +27,19 @@ from greenkernel.cell.origin import without_credentials
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
 from greenkernel.records import Capture, Offer, Package, Payload, Request
-from greenkernel.run.bundle import runner_packages
+from greenkernel.run.bundle import build_bundle, runner_packages
 from greenkernel.run.repack import repacked
 from greenkernel.run.wheels import collect_wheels, without_secrets
+from greenkernel.runner.bootstrap import BUNDLE
 from greenkernel.settings import Settings
-from greenkernel.store.objects import ObjectStore
+from greenkernel.site.kubernetes.manifests import bootstrap_text
+from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.runs import Advice, RunStore, Submission
 from tests.unit.packagekit import (
     PASSWORD,
     PODS_TAG,
     Index,
+    a_certificate,
     a_project,
     a_repository,
     a_wheel,
@@ -103,8 +110,9 @@ def here(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place
 
 
 def configure_pip(folder: Path, monkeypatch: pytest.MonkeyPatch, index_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
+    # The last two go before what pip is told of certificates.
+    for name in (*[name for name in os.environ if name.startswith("PIP_")], "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     (folder / "pip.conf").write_text(f"[global]\nindex-url = {index_url}\nretries = 0\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
 
@@ -146,13 +154,13 @@ def test_every_origin_travels(module: str, origin: str, travels: str, here: Plac
         (
             "vcs_built",
             "vcs",
-            "vcs-built 1.0 is compiled and comes from git+{source}@{commit}, and no index has it for {linux}. "
+            "vcs-built 1.0 is compiled and comes from git+{source}@{commit}, and no index has that build for {linux}. "
             "Put a wheel of it into an index that pip uses, {image}",
         ),
         (
             "folder_built",
             "local",
-            "folder-built 1.0 is compiled and comes from {source}, and no index has it for {linux}. "
+            "folder-built 1.0 is compiled and comes from {source}, and no index has that build for {linux}. "
             "Put a wheel of it into an index that pip uses, {image}",
         ),
         (
@@ -224,6 +232,23 @@ def test_a_wrong_password(
     assert "wr0ng-word" not in repr(found)
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_authority_of_ones_own(trusted: bool, here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index whose certificate pip is told of is used; of one that it does not trust it is said."""
+    certificate = a_certificate(tmp_path)
+    index = Index(here.index.folder, certificate)
+    configure_pip(tmp_path, monkeypatch, index.url("simple"))
+    if trusted:
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+    found = what_travels("index_known", tmp_path / "cache")[1]
+    index.close()
+    refused = (
+        "pip does not trust the certificate of a package index, and index-known 1.0 is in no other one. "
+        "Name its authority as PIP_CERT."
+    )
+    assert ("FROM = 'index'" if trusted else refused) == found
+
+
 def test_a_silent_index_keeps_its_password(here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said of an index that is away has neither user nor password."""
     configure_pip(tmp_path, monkeypatch, "http://reader:s3cret-word@127.0.0.1:9/simple")
@@ -275,6 +300,57 @@ def test_another_installation_does_not_take_its_place(here: Place, tmp_path: Pat
     assert ["vcs-pure 1.0 is not installed here any more as it was when the cell was sent. Send the cell again."] == [
         str(one) for one in collected.lacking
     ]
+
+
+class ServedStore(ObjectStore):
+    """A folder whose files a server of this machine gives out."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(StoreAddress(url=folder.as_uri()))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def presign(self, name: str, *, valid_s: float) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/{name}"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="pods have glibc")
+@pytest.mark.parametrize(
+    ("modules", "has", "said"),
+    [
+        (["vcs_pure"], [], "installed greenkernel source, vcs-pure 1.0 in"),
+        (["vcs_pure"], ["vcs_pure-1.0"], "installed greenkernel source, vcs-pure 1.0 in"),
+        (["conda_pure"], ["conda_pure-1.0"], "installed greenkernel source in"),
+        (["cuda_rare"], [], "this image lacks cuda-rare 2.3.0+cu123: cuda-rare 2.3.0+cu123 is in none of the package"),
+        (["cuda_rare"], ["cuda_rare-2.3.0+cu123"], "installed greenkernel source in"),
+        (["nobodys"], [], "this image lacks nobodys: the module nobodys belongs to no installed package"),
+    ],
+)
+def test_what_an_image_lacks(modules: list[str], has: list[str], said: str, here: Place, tmp_path: Path) -> None:
+    """Only what the image has not, or may have otherwise, is brought; a package without a wheel must be in it."""
+    collected = collect_wheels(packages_needed(modules), tmp_path / "cache", python=PYTHON)
+    store = ServedStore(tmp_path / "store")
+    bundle = build_bundle(store, collected, python=PYTHON, valid_s=60)
+    for name in has:
+        package, version = name.split("-")
+        put_installed(tmp_path / "image", wheel_files(package, version, "py3-none-any"))
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(tmp_path / "image"), BUNDLE: bundle.to_json()}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", bootstrap_text()],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    store.server.shutdown()
+    store.server.server_close()
+    assert said in done.stderr.splitlines()[0]
 
 
 CAPTURE = """

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from greenkernel.cell.files import stored
 from greenkernel.clock import Clock, GridTime
+from greenkernel.errors import TemporaryError, UserError
 from greenkernel.model.power import SitePower
 from greenkernel.model.predict import SiteFacts, predict
 from greenkernel.osfacts import cpu_count
@@ -34,9 +35,10 @@ from greenkernel.records import (
     SourceFile,
     SourceInfo,
 )
-from greenkernel.run.bundle import BundleRef, build_bundle, runner_packages
+from greenkernel.run.bundle import BundleRef, build_bundle, wanted_packages
 from greenkernel.run.receipt import EpochFacts, RunFacts, make_receipt
 from greenkernel.run.reconcile import Seen
+from greenkernel.run.wheels import Collected, collect_wheels
 from greenkernel.runner.bootstrap import BUNDLE
 from greenkernel.runner.job import secrets_of
 from greenkernel.settings import Settings, SiteConfig
@@ -54,6 +56,9 @@ _REPLAN_S = 60.0
 _REPLAN_SIMULATED_S = 1.0
 # URLs of a bundle are signed for a day and renewed after half of it.
 _BUNDLE_VALID_S = 86_400.0
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# So many packages are named in a reason; the rest are counted.
+_NAMED_MOST = 3
 
 
 class Stages:
@@ -73,7 +78,7 @@ class Stages:
         self._objects = objects
         self._offers = offers
         self._clock = clock
-        self._bundles: dict[tuple[Package, ...], tuple[float, BundleRef]] = {}
+        self._bundles: dict[tuple[Package, ...], tuple[float, Collected, BundleRef]] = {}
         self._bundle_lock = threading.Lock()
         self._planned_at: dict[str, float] = {}
 
@@ -86,14 +91,15 @@ class Stages:
         now = self._clock.now()
         grid = grid_time(self._settings.sites.clock, now)
         grids = site_grids(self._settings, grid)
-        predictions = self._predict(measured, request, capture, grids, now)
+        offers = self._with_packages(self._offers(), request, capture, say)
+        predictions = self._predict(measured, request, capture, grids, offers, now)
         planner = Planner(request, predictions, grids, capture.bytes)
         planned = planner.first(now)
         if isinstance(planned, Impossible) and not measured.slices:
             planned = planner.unpromised(now, planned)
         plan = planned if isinstance(planned, Plan) else None
         if plan is not None and not request.dry_run:
-            self._prepare_bundle(plan, predictions, capture, say)
+            self._prepare_bundle(plan, predictions, capture)
         return Advice(
             profile=measured,
             predictions=predictions,
@@ -174,11 +180,45 @@ class Stages:
         there = {name: folder / name for name in measured.files if (folder / name).is_file()}
         return stored(there, store.blobs)
 
+    def _with_packages(
+        self, offers: Mapping[str, Offer], request: Request, capture: Capture, say: Callable[[str], None]
+    ) -> dict[str, Offer]:
+        """The offers, without those of sites whose image lacks a package that nobody can give."""
+        wanted = {name for name, offer in offers.items() if offer.why_not is None and _is_asked(name, request)}
+        pods = {name for name in wanted if self._config(name).kind == "kubernetes"}
+        if not pods:
+            return dict(offers)
+        say("collecting the packages that an image may lack")
+        try:
+            with self._bundle_lock:
+                lacking = self._collect(capture).lacking
+        except (TemporaryError, UserError) as e:
+            if wanted == pods:
+                raise
+            # Nothing can be promised of the others until the index answers; these can begin.
+            return {
+                n: replace(offer, why_not=str(e).rstrip(".")) if n in pods else offer for n, offer in offers.items()
+            }
+        if not lacking:
+            return dict(offers)
+        more = f" And {len(lacking) - _NAMED_MOST} more." if len(lacking) > _NAMED_MOST else ""
+        why = " ".join(str(one) for one in lacking[:_NAMED_MOST]).rstrip(".") + more.rstrip(".")
+        # An image of one's own may have them: its pod says so where it does not.
+        return {
+            name: replace(offer, why_not=why) if name in pods and self._config(name).image is None else offer
+            for name, offer in offers.items()
+        }
+
     def _predict(
-        self, measured: Profile, request: Request, capture: Capture, grids: Mapping[str, SiteGrid], now: datetime
+        self,
+        measured: Profile,
+        request: Request,
+        capture: Capture,
+        grids: Mapping[str, SiteGrid],
+        offers: Mapping[str, Offer],
+        now: datetime,
     ) -> tuple[Prediction, ...]:
         due_s = (request.due_at - now).total_seconds() if request.due_at is not None else None
-        offers = self._offers()
         found: list[Prediction] = []
         for name, grid in grids.items():
             facts = _site_facts(grid, offers[name], request, now, profiled=bool(measured.slices))
@@ -198,34 +238,33 @@ class Stages:
         self._planned_at[key] = time.monotonic()
         return True
 
-    def _prepare_bundle(
-        self, plan: Plan, predictions: tuple[Prediction, ...], capture: Capture, say: Callable[[str], None]
-    ) -> None:
-        """Fetching wheels takes its time: done here, beside the other runs, and not when a job is handed over."""
+    def _prepare_bundle(self, plan: Plan, predictions: tuple[Prediction, ...], capture: Capture) -> None:
+        """Sending wheels takes its time: done here, beside the other runs, and not when a job is handed over."""
         sites = {p.site for p in predictions if p.feasible} | {step.site for step in plan.steps}
         if any(self._config(site).kind == "kubernetes" for site in sites):
-            say("collecting the packages that an image may lack")
             self._bundle(capture)
+
+    def _collect(self, capture: Capture) -> Collected:
+        """Wheels as they can be had now; a bundle that was made of others is not used again."""
+        collected = collect_wheels(wanted_packages(capture.packages), self._settings.home / "wheels", python=_PYTHON)
+        known = self._bundles.get(capture.packages)
+        if known is not None and known[1] != collected:
+            del self._bundles[capture.packages]
+        return collected
 
     def _bundle(self, capture: Capture) -> BundleRef:
         with self._bundle_lock:
-            made_at, bundle = self._bundles.get(capture.packages, (0.0, None))
-            if bundle is None or time.monotonic() - made_at > _BUNDLE_VALID_S / 2:
-                bundle = build_bundle(
-                    self._objects,
-                    capture.packages,
-                    runner_packages(),
-                    self._settings.home / "wheels",
-                    python=f"{sys.version_info.major}.{sys.version_info.minor}",
-                    valid_s=_BUNDLE_VALID_S,
-                )
-                self._bundles[capture.packages] = (time.monotonic(), bundle)
-            return bundle
+            known = self._bundles.get(capture.packages)
+            if known is None or time.monotonic() - known[0] > _BUNDLE_VALID_S / 2:
+                collected = self._collect(capture)
+                bundle = build_bundle(self._objects, collected, python=_PYTHON, valid_s=_BUNDLE_VALID_S)
+                known = self._bundles[capture.packages] = (time.monotonic(), collected, bundle)
+            return known[2]
 
 
 def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime, *, profiled: bool) -> SiteFacts:
     config, tariff = grid.config, grid.tariff
-    excluded = bool(request.sites) and grid.site not in request.sites
+    excluded = not _is_asked(grid.site, request)
     least, most = request.cores_min or 1, min(request.cores_max or offer.cores_max, offer.cores_max)
     # Nothing is known of how the cell uses cores without a profile: it gets what it would have here.
     counts = _core_counts(least, max(least, most)) if profiled else (max(least, most),)
@@ -256,6 +295,10 @@ def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime, *
         reachable=offer.reachable and offer.why_not is None and not excluded,
         why_not="not among the sites that --site names" if excluded else offer.why_not,
     )
+
+
+def _is_asked(site: str, request: Request) -> bool:
+    return not request.sites or site in request.sites
 
 
 def _core_counts(least: int, most: int) -> tuple[int, ...]:

@@ -160,12 +160,25 @@ class Payload:
     bytes: int = 0
 
 
+Origin = Literal["index", "vcs", "editable", "local", "archive", "conda", "unknown"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """An installed distribution that the cell needs, pinned."""
+    """An installed distribution that the cell needs, pinned; of ``unknown`` origin: a module that no package has.
+
+    ``source`` is the address or the folder that it came from, never with credentials; ``place`` the folder at home that
+    it is imported from. ``installed`` tells one installation from another of the same version where an index cannot.
+    ``indexed``: whoever asks an index for this version is given the same code.
+    """
 
     name: str
     version: str
+    origin: Origin = "index"
+    source: str = ""
+    place: str = ""
+    installed: str = ""
+    indexed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

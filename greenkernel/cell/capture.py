@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from greenkernel.cell.environment import packages_needed
+from greenkernel.cell.environment import modules_of, packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, stored
 from greenkernel.cell.named_files import find_named, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
@@ -20,7 +20,7 @@ from greenkernel.cell.submitted import remember
 from greenkernel.cell.surroundings import store_settings, taken_here, thread_counts, variables, variables_set_here
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
-from greenkernel.records import Capture, Item, Payload, Request, SourceFile
+from greenkernel.records import Capture, Item, Package, Payload, Request, SourceFile
 from greenkernel.runner import record_dice
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import CannotTravelError, Dumped, dump
@@ -28,7 +28,9 @@ from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 _SECRET_NAME = re.compile(r"(?i)(api_?key|token|passw(or)?d|secret|credential|private_?key|access_?key)")
 # Larger values travel only where the cell's text names them.
 _UNSEEN_MAX_BYTES = 64 * 2**20
-_SECRET_VALUE = re.compile(r"^(sk-|ghp_|gho_|github_pat_|AKIA|xox[abp]-|hf_|eyJ|-----BEGIN )")
+_SECRET_VALUE = re.compile(
+    r"^(sk-|ghp_|gho_|github_pat_|AKIA|xox[abp]-|hf_|eyJ|-----BEGIN |[a-z+]+://[^/@\s]*:[^/@\s]+@)"
+)
 
 
 def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, folder: Path) -> Capture:
@@ -56,9 +58,9 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
     dumped, unseen = _dumped(names, objects, namespace, blobs)
-    modules = _modules(names, dumped, objects)
-    packages = packages_needed(modules)
-    files, not_sent = _files(request, names, modules, [namespace[n] for n in dumped.sizes], blobs, folder)
+    sources, packages = _code(_modules(names, dumped, objects), folder)
+    values = [namespace[name] for name in dumped.sizes]
+    files, not_sent = _files(request, names, stored(sources, blobs, "module"), values, blobs, folder)
     not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
     not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
     captured = Capture(
@@ -124,11 +126,27 @@ def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> d
     }
 
 
+def _code(modules: set[str], folder: Path) -> tuple[dict[str, Path], tuple[Package, ...]]:
+    """Local sources and packages; each may need others of both kinds."""
+    while True:
+        sources, imported = local_modules(modules, folder)
+        packages = packages_needed(imported)
+        more = modules_of(packages) - imported
+        if not more:
+            return sources, packages
+        modules = imported | more
+
+
 def _files(
-    request: Request, names: Names, modules: set[str], values: Iterable[object], blobs: Blobs, folder: Path
+    request: Request,
+    names: Names,
+    modules: tuple[SourceFile, ...],
+    values: Iterable[object],
+    blobs: Blobs,
+    folder: Path,
 ) -> tuple[tuple[SourceFile, ...], list[str]]:
     """Local modules, files of ``--files``, and files that the cell names in its texts."""
-    asked = (*local_modules(modules, blobs, folder), *data_files(request.files, blobs, folder))
+    asked = (*modules, *data_files(request.files, blobs, folder))
     named, notes = find_named([*names.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
     there = {file.path for file in asked}
     found = {path: place for path, place in named.items() if path not in there and path != request.script}

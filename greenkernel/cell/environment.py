@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import importlib.util
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -10,22 +10,66 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from greenkernel.cell.origin import canonical, package_of
 from greenkernel.records import Package
 
 _OURS = "greenkernel"
 
 
 def packages_needed(modules: Iterable[str]) -> tuple[Package, ...]:
-    """Distributions behind modules, with what these require, sorted by name.
+    """Distributions behind modules, with what these require, sorted by name; then modules that no distribution has.
 
     Extras are left out; environment markers are evaluated here.
 
     Args:
         modules: Names of modules; those of the standard library and local ones are passed over.
     """
-    owners = _distributions(_stamp())
+    owners = dict(_distributions(_stamp()))
     tops = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {_OURS, "__main__"}
-    return _closed(owner for top in sorted(tops) for owner in _owners(top, modules, owners))
+    unowned = [top for top in sorted(tops - set(owners)) if _is_installed(top)]
+    owners |= {top: _owners_by_file(top) for top in unowned}
+    owners |= {top: [top] for top in tops - set(owners) if _is_editable(top)}
+    nobodys = [Package(name=top, version="", origin="unknown", indexed=False) for top in unowned if not owners[top]]
+    return (*_closed(owner for top in sorted(tops) for owner in _owners(top, modules, owners)), *nobodys)
+
+
+def modules_of(packages: Iterable[Package]) -> set[str]:
+    """Top-level modules of editable installs: they travel as source, also where only another package imports them."""
+    found: set[str] = set()
+    for package in packages:
+        if package.origin == "editable":
+            named = metadata.distribution(package.name).read_text("top_level.txt")
+            # Backends other than setuptools do not say; most name the module like the distribution.
+            found |= set(named.split()) if named else {package.name.replace("-", "_")}
+    return found
+
+
+def _is_editable(name: str) -> bool:
+    """True for an editable install: the list of its files need not tell its modules."""
+    try:
+        return package_of(metadata.distribution(name)).origin == "editable"
+    except (metadata.PackageNotFoundError, ValueError):  # it has no distribution, or no name for one
+        return False
+
+
+def _owners_by_file(top: str) -> list[str]:
+    """The distributions of a module whose metadata name it only as a file (compiled ones), or share its name."""
+    found = []
+    for distribution in metadata.distributions():
+        heads = {file.parts[0] for file in distribution.files or ()}
+        if canonical(distribution.name) == canonical(top) or any(head.split(".")[0] == top for head in heads):
+            found.append(distribution.name)
+    return found
+
+
+def _is_installed(top: str) -> bool:
+    """True for a module that lies where packages are installed."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # it is made by another module, or the main one
+        return False
+    places = [*(spec.submodule_search_locations or ()), spec.origin or ""] if spec is not None else []
+    return any(Path(place).parent.name in ("site-packages", "dist-packages") for place in places if place)
 
 
 def _stamp() -> tuple[tuple[str, int], ...]:
@@ -67,7 +111,7 @@ def _closed(names: Iterable[str]) -> tuple[Package, ...]:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:  # an optional requirement that is not installed here either
             continue
-        found[name] = Package(name=name, version=distribution.version)
+        found[name] = package_of(distribution)
         queue.extend(_required(distribution))
     return tuple(found[name] for name in sorted(found))
 
@@ -84,8 +128,3 @@ def _required(distribution: metadata.Distribution) -> list[str]:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             names.append(requirement.name)
     return names
-
-
-def canonical(name: str) -> str:
-    """A distribution's name as package indexes spell it."""
-    return re.sub(r"[-_.]+", "-", name).lower()

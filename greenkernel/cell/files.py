@@ -23,33 +23,37 @@ _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"
 _OURS = "greenkernel"
 
 
-def local_modules(modules: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:
+def local_modules(modules: Iterable[str], folder: Path) -> tuple[dict[str, Path], set[str]]:
     """Sources of the modules that are neither installed nor of the standard library, and of those they import.
 
     A package travels as a whole, with the data files in it, as it lies below the folder that it is imported from.
 
     Args:
         modules: Names of imported modules.
-        blobs: Where the sources go.
         folder: The notebook's folder; it is looked in although it may not be on ``sys.path``.
+
+    Returns:
+        The sources by their path below the run's folder, and all names of modules that are imported by now.
 
     Raises:
         UserError: They are too big, or a compiled one cannot travel.
     """
     found: dict[str, Path] = {}
-    queue = deque(sorted({name.partition(".")[0] for name in modules}))
+    names = set(modules)
+    queue = deque(sorted(names))
     seen: set[str] = set()
     while queue:
-        name = queue.popleft()
-        if name in seen or name in sys.stdlib_module_names or name in (_OURS, "__main__"):
+        top = queue.popleft().partition(".")[0]
+        if top in seen or top in sys.stdlib_module_names or top in (_OURS, "__main__"):
             continue
-        seen.add(name)
-        for path, source in _sources(name, folder):
+        seen.add(top)
+        for path, source in _sources(top, folder):
             found[path] = source
-            if source.suffix == ".py":
-                queue.extend(_imports(source))
+            imported = _imports(source) if source.suffix == ".py" else set()
+            queue.extend(imported - names)
+            names |= imported
     _check_size(found, MODULES_MAX_BYTES, "local modules")
-    return tuple(_stored(path, source, blobs, "module") for path, source in sorted(found.items()))
+    return found, names
 
 
 def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:
@@ -79,9 +83,9 @@ def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[Sou
     return stored(found, blobs)
 
 
-def stored(found: Mapping[str, Path], blobs: Blobs) -> tuple[SourceFile, ...]:
-    """Data files in the store, by their paths below the notebook's folder."""
-    return tuple(_stored(path, source, blobs, "data") for path, source in sorted(found.items()))
+def stored(found: Mapping[str, Path], blobs: Blobs, kind: Literal["module", "data"] = "data") -> tuple[SourceFile, ...]:
+    """Files in the store, by their paths below the run's folder."""
+    return tuple(_stored(path, source, blobs, kind) for path, source in sorted(found.items()))
 
 
 def is_local(origin: Path) -> bool:
@@ -112,7 +116,7 @@ def _sources(name: str, folder: Path) -> list[tuple[str, Path]]:
         return []
     if spec.submodule_search_locations is not None:
         places = [Path(place) for place in spec.submodule_search_locations]
-        return [hit for place in places if place.is_dir() and is_local(place) for hit in _package(place)]
+        return [hit for place in places if place.is_dir() and is_local(place) for hit in _package(name, place)]
     if not spec.origin or not spec.has_location or not is_local(Path(spec.origin)):
         return []
     origin = Path(spec.origin)
@@ -136,11 +140,11 @@ def _spec(name: str, folder: Path) -> ModuleSpec | None:
         return None
 
 
-def _package(place: Path) -> list[tuple[str, Path]]:
-    root = place.parent
+def _package(name: str, place: Path) -> list[tuple[str, Path]]:
+    """A package's files below its name, which an editable install may give to a folder of another one."""
     files = sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
-    kept = [path for path in files if not _SKIPPED & set(path.relative_to(root).parts) and path.suffix != ".pyc"]
-    return [(path.relative_to(root).as_posix(), path) for path in kept]
+    inside = [(path.relative_to(place), path) for path in files if path.suffix != ".pyc"]
+    return [((Path(name) / below).as_posix(), path) for below, path in inside if not _SKIPPED & set(below.parts)]
 
 
 def _imports(source: Path) -> set[str]:
@@ -151,9 +155,10 @@ def _imports(source: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
+            # What is taken may be a module; of a namespace package it tells which distribution has it.
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
 

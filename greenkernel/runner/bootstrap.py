@@ -10,6 +10,7 @@ import concurrent.futures
 import hashlib
 import http.client
 import importlib.metadata
+import importlib.util
 import io
 import json
 import os
@@ -42,6 +43,7 @@ def main() -> int:
         index = json.loads(fetch(reference["url"], reference["sha256"]))
         check_image(index)
         files = [found for found in index["files"] if is_missing(found)]
+        check_given(files)
         folder = Path(os.environ.get("HOME", "/work")) / ".greenkernel" / "site"
         install(files, folder)
     except KeyError as e:
@@ -73,13 +75,23 @@ def check_image(index: dict[str, Any]) -> None:
 
 
 def is_missing(found: dict[str, Any]) -> bool:
-    """True for the runner's source, and for packages that the image lacks in this version."""
-    if found["kind"] == "source":
+    """True for what the image lacks in this version, and for code that a version does not tell: the home's own."""
+    if found["kind"] in ("source", "own"):
         return True
+    if found["kind"] == "module":
+        return importlib.util.find_spec(found["name"]) is None
     try:
         return bool(importlib.metadata.version(found["name"]) != found["version"])
     except importlib.metadata.PackageNotFoundError:
         return True
+
+
+def check_given(files: list[dict[str, Any]]) -> None:
+    """Refuse where the image lacks what could not be sent either."""
+    for found in files:
+        if "url" not in found:
+            what = "{name} {version}".format(**found).strip()
+            raise Refused("this image lacks {}: {}".format(what, found["why"]))
 
 
 def install(files: list[dict[str, Any]], folder: Path) -> None:

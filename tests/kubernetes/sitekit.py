@@ -10,6 +10,7 @@ from typing import Any
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
 from greenkernel.run.bundle import build_bundle, runner_packages
+from greenkernel.run.wheels import collect_wheels
 from greenkernel.site.kubernetes.client import Address, Answer, Cluster
 from greenkernel.site.kubernetes.manifests import EPOCH, RUN
 from greenkernel.site.kubernetes.site import KubernetesSite
@@ -27,9 +28,8 @@ def store_of(clusters: Clusters) -> StoreAddress:
 def bundle_of(clusters: Clusters, wheels: Path) -> dict[str, str]:
     """The secret that brings the runner into a plain image."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    reference = build_bundle(
-        ObjectStore(store_of(clusters)), [], runner_packages(), wheels, python=python, valid_s=3600
-    )
+    collected = collect_wheels(runner_packages(), wheels, python=python)
+    reference = build_bundle(ObjectStore(store_of(clusters)), collected, python=python, valid_s=3600)
     return {"GREENKERNEL_BUNDLE": reference.to_json()}
 
 

@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 
 import greenkernel
-from greenkernel.errors import PermanentError, TemporaryError, UserError
+from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.records import Package
-from greenkernel.run.bundle import build_bundle, collect_wheels, runner_packages, zip_package
+from greenkernel.run.bundle import build_bundle, runner_packages, zip_package
+from greenkernel.run.wheels import Collected, collect_wheels
 from greenkernel.site.kubernetes.manifests import bootstrap_text
 from greenkernel.store.objects import ObjectStore, StoreAddress
 
@@ -97,7 +98,7 @@ def a_bundle(server: Server, *, python: str = HERE, machine: str | None = None, 
         {"kind": "source", "name": "greenkernel", "version": "source", **server.add("source", SOURCE)},
         {"kind": "wheel", "name": "demo-pure", "version": "1.0", **server.add("pure", PURE)},
         {"kind": "wheel", "name": "demo-data", "version": "1.0", **server.add("data", DATA)},
-        *({"kind": "wheel", "name": name, "version": "1.0", **entry} for name, entry in more.items()),
+        *({"kind": "wheel", "name": name, "version": "1.0"} | entry for name, entry in more.items()),
     ]
     index = {"python": python, "machine": machine or platform.machine(), "files": files}
     return json.dumps(server.add("index", json.dumps(index).encode()))
@@ -126,18 +127,20 @@ def test_it_installs_what_is_missing_and_becomes_the_runner(server: Server, tmp_
 
 @on_glibc
 def test_what_the_image_has_is_not_fetched(server: Server, tmp_path: Path) -> None:
-    """A distribution that is there in the same version costs no download; in another version it does."""
+    """What is there in its version costs no download and needs no wheel, unless its version does not tell its code."""
     present = tmp_path / "present"
-    info = present / "there-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: there\nVersion: 1.0\n")
-    bundle = a_bundle(server, there=server.add("there", PURE))
+    for name in ("there", "own", "rare"):
+        info = present / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    entries = {"there": server.add("there", PURE), "own": {"kind": "own", **server.add("own", PURE)}}
+    bundle = a_bundle(server, **entries, rare={"kind": "lacking", "why": "No index."}, json={"kind": "module"})
     environment = {"HOME": str(tmp_path), "GREENKERNEL_BUNDLE": bundle, "PYTHONPATH": str(present)}
     command = [sys.executable, "-S", "-c", bootstrap_text()]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
-    assert "/there" not in server.asked
-    assert 0 == boot(tmp_path, bundle).returncode
+    assert ("/there" in server.asked, "/own" in server.asked) == (False, True)
+    assert 0 == boot(tmp_path, a_bundle(server, there=server.add("there", PURE))).returncode
     assert "/there" in server.asked
 
 
@@ -159,13 +162,20 @@ def test_a_store_that_stumbles_is_asked_again(server: Server, tmp_path: Path) ->
         ({"evil": {"data": zipped({"../../evil.py": "x"})}}, "wants to write outside its folder"),
         ({"cut": {"data": PURE, "sha256": "0" * 64}}, "cut or were changed"),
         ({"late": {"data": PURE, "status": 403}}, "it has run out"),
+        ({"none": {"kind": "lacking", "why": "No index."}}, "this image lacks none 1.0: No index."),
+        (
+            {"nobody": {"kind": "module", "why": "It has no package."}},
+            "this image lacks nobody 1.0: It has no package.",
+        ),
     ],
 )
 def test_it_refuses_in_one_sentence(server: Server, tmp_path: Path, change: dict[str, Any], said: str) -> None:
     """What no other try will mend ends with exit code 78 and one line."""
     entries: dict[str, Any] = {}
     for name, value in change.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "kind" in value:
+            entries[name] = value
+        elif isinstance(value, dict):
             made = server.add(name, value["data"])
             entries[name] = {**made, "sha256": value.get("sha256", made["sha256"])}
             server.files[f"/{name}"] = value["data"]
@@ -212,7 +222,7 @@ def test_wheels_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     packages = [Package(name="demo-one", version="1.0"), Package(name="Demo.Two", version="2.0")]
     found = collect_wheels(packages, tmp_path / "cache", python="3.11")
-    assert {"demo-one", "demo-two"} == set(found)
+    assert ([*packages], ()) == ([wheel.package for wheel in found.wheels], found.lacking)
     monkeypatch.delenv("PIP_FIND_LINKS")
     assert found == collect_wheels(packages, tmp_path / "cache", python="3.11")
 
@@ -221,9 +231,15 @@ def test_a_package_without_a_wheel_is_named(tmp_path: Path, monkeypatch: pytest.
     """Name, version and what to do; what could be fetched is not lost."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(UserError, match=r"demo-none 9\.9 has no wheel for Linux on x86_64 and Python 3\.11") as found:
-        collect_wheels([Package(name="demo-none", version="9.9")], tmp_path / "cache", python="3.11")
-    assert "image" in str(found.value)
+    a_wheel(tmp_path, "demo_one", "1.0")
+    packages = [Package(name="demo-none", version="9.9"), Package(name="demo-one", version="1.0")]
+    found = collect_wheels(packages, tmp_path / "cache", python="3.11")
+    assert ["demo-one"] == [wheel.package.name for wheel in found.wheels]
+    assert [
+        "demo-none 9.9 has no wheel for Linux on x86_64 and Python 3.11 in the indexes that pip uses. "
+        "Take a version that has one, name the index it came from as PIP_EXTRA_INDEX_URL, "
+        "or set the site's image to one in which it is installed."
+    ] == [str(one) for one in found.lacking]
 
 
 def test_an_index_that_does_not_answer_is_asked_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,4 +271,4 @@ def test_a_store_without_urls_cannot_serve_pods(tmp_path: Path) -> None:
     """A folder gives no address to read by: said at once, not in the pod."""
     objects = ObjectStore(StoreAddress(url=(tmp_path / "store").as_uri()))
     with pytest.raises(PermanentError, match="gives no URLs"):
-        build_bundle(objects, [], [], tmp_path / "cache", python=HERE, valid_s=60)
+        build_bundle(objects, Collected(wheels=()), python=HERE, valid_s=60)

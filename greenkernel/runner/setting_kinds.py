@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greenkernel.runner import logging_setup
+from greenkernel.runner import logging_setup, module_state
 
 Values = Mapping[str, Any]
 
@@ -322,6 +322,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(name="folder", title="the working folder", module=None, take=_take_folder, put=_put_folder),
     Kind(name="path", title="entries of sys.path", module=None, take=_take_path, put=_put_path),
+    Kind(name="modules", title="what modules hold", module=None, take=module_state.take, put=module_state.put),
     Kind(name="locale", title="the locale", module=None, take=_take_locale, put=_put_locale),
     Kind(name="limits", title="limits of the interpreter", module=None, take=_take_limits, put=_put_limits),
     Kind(name="decimal", title="the decimal context", module=None, take=_take_decimal, put=_put_decimal),

@@ -301,12 +301,25 @@ CASES = (
         differs=_HOME,
     ),
     Case(
+        shows="settings in a module beside the notebook",
+        files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
+        before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),
+        cell=code("""
+            import beside_config as c
+            found = c.n, c.unset
+            c.n = 6
+            c.names.append('b')
+            c.new = {1: 2}
+            found
+            """),
+        then=("beside_config.n, names, beside_config.new",),
+    ),
+    Case(
         shows="a cache in a module beside the notebook",
         files=(("beside_state.py", "seen = []\ndef add(v):\n    seen.append(v)\n    return len(seen)\n"),),
         before=("import beside_state\nbeside_state.add(1)",),
         cell="n = beside_state.add(2)\nn",
         then=("beside_state.seen",),
-        differs="what a module of the notebook's folder holds does not travel, nor come back",
     ),
     Case(
         shows="a module beside the notebook",

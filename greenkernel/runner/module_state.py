@@ -1,0 +1,92 @@
+"""What modules of the notebook's own keep in their global names, as far as it is plain data: a setting like others.
+
+A module travels by its source and is executed anew where the cell runs; what earlier cells have put into it, such as
+``config.seed = 3``, would be lost. Containers are changed in place: others may have imported them by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from greenkernel.runner.import_watch import when_imported
+
+_ATOMS = (int, float, complex, str, bytes, bool, type(None))
+_MOST_ELEMENTS = 10_000
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def take(root: Path) -> dict[str, Any]:
+    """Values by ``module:name``, each in a tuple of its own, since None stands for what is gone."""
+    found: dict[str, Any] = {}
+    for module in _modules(root):
+        for name, value in list(vars(module).items()):
+            if not name.startswith("__") and _elements(value) <= _MOST_ELEMENTS:
+                found[f"{module.__name__}:{name}"] = (copy.deepcopy(value),)
+    return found
+
+
+def put(values: Mapping[str, Any], _: Path) -> None:
+    """Put values into modules, into those that are not loaded yet as soon as they are."""
+    by_module: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        module, _colon, name = key.partition(":")
+        by_module.setdefault(module, {})[name] = value
+    for module, wanted in by_module.items():
+        if module in sys.modules:
+            _put(module, wanted)
+        else:
+            when_imported(module, partial(_put, module, wanted))
+
+
+def _put(module: str, wanted: Mapping[str, Any]) -> None:
+    names = vars(sys.modules[module])
+    for name, value in wanted.items():
+        if value is None:
+            names.pop(name, None)
+        elif name not in names or not _changed_in_place(names[name], value[0]):
+            names[name] = value[0]
+
+
+def _changed_in_place(mine: Any, value: Any) -> bool:
+    """False where ``mine`` cannot become equal to ``value``."""
+    if type(mine) is not type(value):
+        return False
+    if isinstance(mine, list):
+        mine[:] = value
+    elif isinstance(mine, dict | set):
+        mine.clear()
+        mine.update(value)
+    else:
+        return bool(mine == value)
+    return True
+
+
+def _modules(root: Path) -> Iterator[ModuleType]:
+    below, prefix = f"{root}/", f"{sys.prefix}/"
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or not isinstance(module, ModuleType) or not isinstance(file, str):
+            continue
+        if file.startswith(below) and not file.startswith(prefix) and not any(part in file for part in _INSTALLED):
+            yield module
+
+
+def _elements(value: object, left: int = _MOST_ELEMENTS) -> int:
+    """How many values there are in plain data; more than the limit for everything else."""
+    if type(value) in _ATOMS:
+        return 1
+    if left <= 0 or type(value) not in (list, tuple, set, frozenset, dict):
+        return _MOST_ELEMENTS + 1
+    count = 1
+    inside = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
+    for one in inside:
+        count += _elements(one, left - count)
+        if count > _MOST_ELEMENTS:
+            break
+    return count

@@ -101,7 +101,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     lines.append(f"  emissions: {interval_text(total.total, 'g CO2e')} ({parts})")
     for baseline in receipt.baselines:
         lines.append(f"  {baseline.name} ({baseline.site}): {interval_text(baseline.emissions_g, 'g CO2e')}")
-    lines.append(f"  saved, profiling counted: {interval_text(receipt.saved_g, 'g CO2e')}")
+    lines.append(f"  saved, profiling counted: {saved_text(receipt)}")
     if receipt.clock.factor != 1:
         second = format_duration(receipt.clock.factor)
         lines.append(f"  real work, simulated grid: one real second is {second} of the grid's time")
@@ -112,6 +112,12 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
 def interval_text(value: Interval, unit: str) -> str:
     """An interval with sensible digits."""
     return format_interval(value.low, value.mid, value.high, unit)
+
+
+def saved_text(receipt: Receipt) -> str:
+    """What was saved, or why that cannot be said."""
+    source = receipt.saved_g.source
+    return source if source.startswith("no baseline") else interval_text(receipt.saved_g, "g CO2e")
 
 
 def _time_lines(receipt: Receipt) -> list[str]:

@@ -87,7 +87,7 @@ class Stages:
         grid = grid_time(self._settings.sites.clock, now)
         grids = site_grids(self._settings, grid)
         predictions = self._predict(measured, request, capture, grids, now)
-        planner = Planner(request, predictions, grids, capture.bytes)
+        planner = Planner(request, predictions, grids, capture.bytes, self._settings.timezone)
         planned = planner.first(now)
         if isinstance(planned, Impossible) and not measured.slices:
             planned = planner.unpromised(now, planned)
@@ -116,7 +116,8 @@ class Stages:
             for p in advice.predictions
             if (offer := seen.offers.get(p.site)) is not None and offer.reachable and offer.why_not is None
         )
-        return Planner(seen.request, usable, grids, advice.capture_bytes).again(seen, now)
+        zone = self._settings.timezone
+        return Planner(seen.request, usable, grids, advice.capture_bytes, zone).again(seen, now)
 
     def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
         """The way to the store, the key, and for a pod the way to its bundle."""

@@ -91,7 +91,7 @@ class Home:
         """What brings one run on."""
         from greenkernel.run.conduct import Conductor
 
-        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock)
+        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock, self.settings.timezone)
 
     def offers(self) -> dict[str, Offer]:
         """What each site can give now."""

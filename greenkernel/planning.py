@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from greenkernel.model.progress import remaining
 from greenkernel.plan.path import solve
@@ -37,11 +37,18 @@ class Planner:
         predictions: For each site and core count.
         grids: Signal and tariff of each site.
         payload_bytes: What travels to a site.
+        zone: The zone in which reasons tell times; None: the machine's.
     """
 
     def __init__(
-        self, request: Request, predictions: Sequence[Prediction], grids: Mapping[str, SiteGrid], payload_bytes: int
+        self,
+        request: Request,
+        predictions: Sequence[Prediction],
+        grids: Mapping[str, SiteGrid],
+        payload_bytes: int,
+        zone: tzinfo | None,
     ) -> None:
+        self._zone = zone
         self._request = request
         self._grids = grids
         self._payload_bytes = payload_bytes
@@ -138,6 +145,7 @@ class Planner:
             can_wait=due_at is not None and current is None,
             can_move=self._request.move == "auto",
             currency=predictions[0].currency,
+            zone=self._zone,
         )
 
     def _option(self, p: Prediction, now: datetime, slot_s: float, slots: int, moved_bytes: int) -> Option:

@@ -10,9 +10,9 @@ from typing import Final
 from greenkernel.options import describe_due
 from greenkernel.panel.rows import SiteRow, remaining_s
 from greenkernel.panel.state import PanelState
-from greenkernel.panel.words import clock_text, escape, log_lines
+from greenkernel.panel.words import escape, log_lines
 from greenkernel.records import Capture, Profile
-from greenkernel.units import format_bytes, format_duration
+from greenkernel.units import clock_text, format_bytes, format_duration
 
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
 _CELL: Final = f"padding:3px 10px 3px 0;text-align:left;vertical-align:top;border-bottom:{_LINE};background:transparent"

@@ -23,8 +23,9 @@ from greenkernel.panel.receipts import receipt_html
 from greenkernel.panel.rows import site_rows
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
-from greenkernel.panel.words import clock_text, escape, simulated_text
+from greenkernel.panel.words import escape, simulated_text
 from greenkernel.records import RunState
+from greenkernel.units import clock_text
 
 _STOPPED: Final = "nothing of it is left running, and the notebook's names are as they were"
 MOST_HTML_BYTES: Final = 60_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Protocol
 
 from greenkernel.clock import Clock
@@ -72,11 +73,18 @@ class SitesNow:
 
 
 class Conductor:
-    """Brings one run on, a step at a time."""
+    """Brings one run on, a step at a time; ``zone`` is the one in which its words tell times (None: the machine's)."""
 
     def __init__(
-        self, store: RunStore, sites: Mapping[str, Site], adviser: Adviser, journal: Journal, clock: Clock
+        self,
+        store: RunStore,
+        sites: Mapping[str, Site],
+        adviser: Adviser,
+        journal: Journal,
+        clock: Clock,
+        zone: tzinfo | None,
     ) -> None:
+        self._zone = zone
         self._store = store
         self._sites = sites
         self._adviser = adviser
@@ -117,7 +125,7 @@ class Conductor:
                 self._journal.note(self.run, f"{type(action).__name__} will be tried again: {e}")
         is_closed = closed(seen)
         if self._advising is None or not self._advising.is_alive():
-            state, detail = describe(seen)
+            state, detail = describe(seen, self._zone)
             self._journal.update(self.run, state=state, detail=detail, is_open=not is_closed)
         return is_closed
 

@@ -89,7 +89,7 @@ PLAN = Plan(
     cost=about(0.06),
     finish_at=START + timedelta(hours=4, minutes=15),
     finish_latest_at=START + timedelta(hours=5, minutes=10),
-    reason="windy now, then coast from 11:20 UTC (in 2 h 20): 48 g CO2e instead of 61 g CO2e for windy alone",
+    reason="windy now, then coast from 11:20 (in 2 h 20): 48 g CO2e instead of 61 g CO2e for windy alone",
     alternatives=(
         Alternative(
             site="coast",

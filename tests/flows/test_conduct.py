@@ -142,7 +142,7 @@ class World:
         self.conductor = self.new_controller()
 
     def new_controller(self) -> Conductor:
-        return Conductor(self.store, self.sites, self.adviser, self.journal, self.clock)
+        return Conductor(self.store, self.sites, self.adviser, self.journal, self.clock, UTC)
 
     def steps(self, *, most: int = 200) -> Iterator[int]:
         """Step until the run is closed; a crash replaces the controller and loses what it had in memory."""

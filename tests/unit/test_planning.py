@@ -58,7 +58,7 @@ def prediction(site: str, *, hours: float = 4.0, high: float = 1.2, **changes: o
 def planner(*predictions: Prediction, due_h: float | None = None, **grids: float | Signal) -> Planner:
     due_at = None if due_h is None else NOW + timedelta(hours=due_h)
     request = Request(source="x", name="x", created_at=NOW, due_at=due_at)
-    return Planner(request, predictions, {site: grid(site, given) for site, given in grids.items()}, 1000)
+    return Planner(request, predictions, {site: grid(site, given) for site, given in grids.items()}, 1000, UTC)
 
 
 def epoch(number: int, site: str, *, opened_s: float = -HOUR, trigger: str = "start") -> EpochOpen:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -369,7 +370,13 @@ def _comparable(action: object, like: object) -> object:
 )
 def test_describe(expected: RunState, seen: Seen) -> None:
     """The word for a state follows from what is seen."""
-    assert expected == describe(seen)[0]
+    assert expected == describe(seen, UTC)[0]
+
+
+def test_a_run_that_waits_says_when_in_the_reader_s_time() -> None:
+    """Nine seconds past noon in UTC is nine past one in Berlin."""
+    seen = replace(READY, plan=plan(("a", 9, 90)))
+    assert "starts on a at 13:00:09" == describe(seen, ZoneInfo("Europe/Berlin"))[1]
 
 
 def test_closed_only_when_every_site_is_known_to_be_clean() -> None:

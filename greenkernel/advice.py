@@ -106,9 +106,13 @@ class Stages:
         )
 
     def replan(self, seen: Seen) -> PlanNow | None:
-        """Plan again, a while after the last time, while the run is at work and may move."""
-        advice, now = seen.advice, seen.now
-        if advice is None or advice.plan is None or not _may_move(seen) or not self._is_time(seen):
+        """Plan again: once where the run is resumed, and now and then while it is at work and may move."""
+        advice, now, resumed_at = seen.advice, seen.now, seen.resumed_at
+        if advice is None or advice.plan is None or seen.plan is None:
+            return None
+        if resumed_at is None and (not _may_move(seen) or not self._is_time(seen)):
+            return None
+        if resumed_at is not None and seen.plan.plan.made_at >= resumed_at:
             return None
         grids = site_grids(self._settings, GridTime(advice.clock))
         usable = tuple(
@@ -117,7 +121,8 @@ class Stages:
             if (offer := seen.offers.get(p.site)) is not None and offer.reachable and offer.why_not is None
         )
         zone = self._settings.timezone
-        return Planner(seen.request, usable, grids, advice.capture_bytes, zone).again(seen, now)
+        planner = Planner(seen.request, usable, grids, advice.capture_bytes, zone)
+        return planner.again(seen, now) if resumed_at is None else planner.onward(seen, now)
 
     def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
         """The way to the store, the key, and for a pod the way to its bundle."""
@@ -296,10 +301,12 @@ def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:
             break
         claim, drained, result = store.claimed(number), store.drained(number), store.finished(number)
         following = store.epoch(number + 1)
+        stopped = store.end_after(opened.resumes)  # between an end and the resume after it there was no stay
         known = [
             drained.at if drained else None,
             result.finished_at if result else None,
             ended_on_site.get((opened.site, number)),
+            stopped.at if stopped and following and following.resumes > opened.resumes else None,
             following.opened_at if following else None,
             end.at,
         ]

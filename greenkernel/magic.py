@@ -158,10 +158,12 @@ class Magics:
         from greenkernel.commands import runs_command, runs_parser, words
 
         given = runs_parser("%greenruns").parse_args(words(line))
-        if given.what == "attach" and self._can_click():
+        if given.what in ("attach", "resume") and self._can_click():
             from greenkernel.session import attach
 
             run = attach(given.run, namespace=self._shell.user_ns, home=self._home(None))
+            if given.what == "resume":
+                run.resume()
             if not run.state.ended:
                 self._leave(run, self._home(None), can_choose=True)
                 return

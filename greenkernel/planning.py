@@ -106,6 +106,21 @@ class Planner:
         refused = _refused(seen.plan, decision, epoch.site, now)
         return PlanNow(plan=plan or seen.plan.plan, saving_g=saving_g, refused=refused)
 
+    def onward(self, seen: Seen, now: datetime) -> PlanNow | None:
+        """The plan for what is left of a run that was stopped and is resumed, None where the present one has to do."""
+        if seen.plan is None or not self._predictions:
+            return None
+        epoch, progress, done = seen.epoch, seen.progress, 0.0
+        if epoch is not None and progress is not None:
+            at = [p for p in self._predictions if (p.site, p.cores) == (epoch.site, epoch.cores) and p.cpu_s.mid > 0]
+            done = min(_MOST_DONE, progress.recorded_cpu_s / at[0].cpu_s.mid) if at else 0.0
+        kept_bytes = progress.record_bytes if progress is not None else 0
+        problem = self._problem(now, self._predictions, self._payload_bytes + kept_bytes, work_left=1 - done)
+        plan = solve(problem)
+        if isinstance(plan, Impossible):  # the due date cannot be promised any more: as quick as possible
+            plan = solve(replace(problem, goal="time", due_at=None, can_wait=False))
+        return None if isinstance(plan, Impossible) else PlanNow(plan=plan, refused=seen.plan.refused)
+
     def _calm(self, seen: Seen, epoch: EpochOpen, here: Prediction, now: datetime) -> Calm:
         return Calm(
             cool_down_s=_COOL_DOWN_STARTUPS * here.startup_s.high,

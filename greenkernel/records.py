@@ -438,6 +438,8 @@ class EpochOpen:
     reason: str
     believed: tuple[RecordRef, ...] = ()
     predicted_saving_g: float | None = None
+    resumes: int = 0
+    """How often the run had been resumed by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,9 @@ class Conductor:
         if self._advising is None or not self._advising.is_alive():
             state, detail = describe(seen, self._zone)
             self._journal.update(self.run, state=state, detail=detail, is_open=not is_closed)
+            if is_closed and self._store.ended() is None:  # it was resumed while we looked
+                self._journal.update(self.run, state=RunState.STARTING, detail="resumed", is_open=True)
+                return False
         return is_closed
 
     def _look(self, sites_now: SitesNow) -> Seen:
@@ -230,6 +233,7 @@ class Conductor:
             reason=action.reason,
             believed=self._believed(action.epoch),
             predicted_saving_g=saving_g,
+            resumes=seen.resumes,
         )
         if self._store.open_epoch(opened):
             kept = f" with {len(opened.believed)} records" if opened.believed else ""
@@ -282,7 +286,7 @@ class Conductor:
         self._store.accept(result)
 
     def _finish(self, action: Finish, seen: Seen) -> None:
-        end = End(state=action.state, at=self._clock.now(), error=action.error)
+        end = End(state=action.state, at=self._clock.now(), error=action.error, resumes=seen.resumes)
         seen = replace(seen, advice=self._store.advice())
         try:
             self._store.put_receipt(self._adviser.receipt(seen, self._store, end))

@@ -66,6 +66,18 @@ class Seen:
     """Seconds since the present epoch's job was last seen on its site or handed to it."""
 
     @property
+    def resumes(self) -> int:
+        """How often the run was resumed."""
+        return sum(wish.kind == "resume" for wish in self.wishes)
+
+    @property
+    def resumed_at(self) -> datetime | None:
+        """When the run was resumed, if no epoch has been opened since."""
+        if self.epoch is not None and self.epoch.resumes == self.resumes:
+            return None
+        return max((wish.at for wish in self.wishes if wish.kind == "resume"), default=None)
+
+    @property
     def epoch(self) -> EpochOpen | None:
         """The epoch that is believed."""
         return self.epochs[-1] if self.epochs else None
@@ -169,6 +181,8 @@ def reconcile(seen: Seen) -> list[Action]:
         return [Finish(state=RunState.DONE)]
     if seen.epoch is None:
         return _start(seen)
+    if seen.resumed_at is not None:
+        return [*_stop_all(seen), *_resume(seen, seen.epoch)]
     return [*_stop_stale(seen), *_follow(seen, seen.epoch)]
 
 
@@ -216,6 +230,20 @@ def _start(seen: Seen) -> list[Action]:
     if wanted is None:
         return []
     return [_open(seen, wanted.site, wanted.cores, wanted.trigger, wanted.reason)]
+
+
+def _resume(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """The run has been stopped and goes on: where it should be now, else where it was, else where it can be."""
+    wanted = target(seen)
+    if wanted is None:
+        return []
+    site: str | None = wanted.site
+    if not _ready(seen, wanted.site):
+        site = epoch.site if _ready(seen, epoch.site) else _another_site(seen, epoch)
+    if site is None:
+        return []
+    cores = wanted.cores if site == wanted.site else _cores_for(seen, site)
+    return [_open(seen, site, cores, "user", f"resumed; {wanted.reason}")]
 
 
 def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
@@ -333,7 +361,8 @@ def _step_now(seen: Seen) -> Step | None:
     steps = seen.plan.plan.steps
     begun = [step for step in steps if step.start <= seen.now]
     if not begun:
-        return steps[0] if seen.epoch is not None else None
+        at_work = seen.epoch is not None and seen.resumed_at is None
+        return steps[0] if at_work else None
     return begun[-1]
 
 

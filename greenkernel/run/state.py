@@ -22,7 +22,7 @@ def describe(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
         return _before_or_running(seen), f"cancelling{f'; waiting for {away}, which cannot be reached' if away else ''}"
     if seen.advice is None:
         return RunState.PROFILING, ""
-    if seen.epoch is None:
+    if seen.epoch is None or seen.resumed_at is not None:
         return _before_start(seen, zone)
     return _on_a_site(seen)
 
@@ -41,7 +41,7 @@ def _before_start(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
             RunState.WAITING,
             f"starts on {first.site} at {clock_text(first.start, zone, today=seen.now, seconds=True)}",
         )
-    return RunState.STARTING, ""
+    return RunState.STARTING, "" if seen.resumed_at is None else "resumed; waits for a site that is ready"
 
 
 def _on_a_site(seen: Seen) -> tuple[RunState, str]:

@@ -159,6 +159,13 @@ class World:
             yield number
         pytest.fail(f"not closed after {most} steps: {self.journal.entries()}")
 
+    def resume(self) -> None:
+        """As the session does it."""
+        end = self.store.ended()
+        assert end is not None
+        assert self.store.resume(end, self.clock.now())
+        self.journal.update("r", state=RunState.STARTING, detail="resumed", is_open=True)
+
     def finish(self) -> Self:
         for _ in self.steps():
             pass
@@ -228,6 +235,89 @@ def test_cancel_leaves_nothing(tmp_path: Path) -> None:
     assert RunState.CANCELLED == world.state
     assert world.store.result() is None
     assert [] == list(world.sites["a"].jobs())
+
+
+@pytest.mark.parametrize("resumed_by", ["the same controller", "a new controller"])
+def test_resumed_after_a_cancel(resumed_by: str, tmp_path: Path) -> None:
+    """It goes on in the next epoch with the records of the one before; its second cancel counts as its first did."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        if number == 4:
+            world.store.cancel(world.clock.now())
+    world.clock.advance(3600)
+    world.resume()
+    if resumed_by == "a new controller":
+        world.conductor = world.new_controller()
+    world.finish()
+    assert RunState.DONE == world.state
+    assert [("a", "start"), ("a", "user")] == world.stays()
+    second = world.store.epoch(2)
+    assert second is not None
+    assert second.believed
+    assert not world.journal.entries()[0].open
+
+
+def test_cancelled_again_after_a_resume(tmp_path: Path) -> None:
+    """A resumed run can be cancelled and resumed once more."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for _ in range(2):
+        for number in world.steps():
+            if number == 3:
+                world.store.cancel(world.clock.now())
+        assert RunState.CANCELLED == world.state
+        world.resume()
+    world.finish()
+    assert (RunState.DONE, 3) == (world.state, len(world.stays()))
+
+
+def test_resumed_elsewhere_when_its_site_is_gone(tmp_path: Path) -> None:
+    """A run that failed because its site keeps killing it goes on where it can."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for _ in world.steps():
+        last = world.store.last_epoch()
+        world.sites["b"].reachable = False
+        if last is not None:
+            world.sites["a"].kill("r", last.epoch)
+    assert RunState.FAILED == world.state
+    world.sites["a"].reachable, world.sites["b"].reachable = False, True
+    world.resume()
+    for _ in world.steps():
+        world.sites["a"].reachable = world.state is not None
+    assert (RunState.DONE, "b") == (world.state, world.stays()[-1][0])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_crashes_around_a_resume(seed: int, tmp_path: Path) -> None:
+    """A controller that dies at any moment loses no resume."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]), crash=Random(seed))
+    for number in world.steps():
+        if number == 3 + seed % 3:
+            world.store.cancel(world.clock.now())
+        if world.state is RunState.CANCELLED and not world.store.resumes():
+            world.resume()
+    assert (RunState.DONE, 1) == (world.state, world.store.resumes())
+
+
+def test_resumed_while_it_is_being_closed(tmp_path: Path) -> None:
+    """Whoever resumes a run just before the controller writes that it is closed finds it open all the same."""
+
+    class Late(Journal):
+        world: World | None = None
+
+        def update(self, run: str, *, state: str, detail: str, is_open: bool) -> None:
+            if not is_open and self.world is not None:
+                world, self.world = self.world, None
+                world.resume()
+            super().update(run, state=state, detail=detail, is_open=is_open)
+
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    world.store.cancel(START)
+    late = Late(tmp_path / "journal")
+    late.world = world
+    world.journal = late
+    world.conductor = world.new_controller()
+    world.finish()
+    assert (RunState.DONE, 1) == (world.state, world.store.resumes())
 
 
 def test_a_killed_runner_goes_on_from_its_records(tmp_path: Path) -> None:

@@ -69,6 +69,27 @@ def test_cancelled_leaves_the_old_values(kernel: Kernel) -> None:
     assert "[1, None] False\n" == kernel.run("print(df, 'new' in globals())").text()
 
 
+def test_resumed_where_cancel_had_restored_the_old_values(kernel: Kernel) -> None:
+    """The run is pending again under the cell that resumes it: the next cell waits and has what the run binds."""
+    kernel.run("df = [1, None]")
+    first = kernel.run(TRAIN + BUSY + "print('kept')\ndf = [x for x in df if x]\nnew = 1")
+    kernel.run(f"%greenruns cancel {run_id(first)}")
+    assert "[1, None]\n" == kernel.run("print(df)").text()
+    again = kernel.run(f"%greenruns resume {run_id(first)}")
+    assert "[1] 1\n" == kernel.run("print(df, new)").text()
+    kernel.until(lambda: "kept" in again.text())
+    gone = kernel.run(f"%greenruns cancel {run_id(first)} --purge\nprint(df)")
+    assert "payload are removed" in gone.text()
+    assert "[1]" in gone.text()
+
+
+def test_purged_while_pending(kernel: Kernel) -> None:
+    """A pending run that is cancelled and removed holds nothing up."""
+    first = kernel.run(TRAIN + BUSY * 20 + "new = 1")
+    kernel.run(f"%greenruns cancel {run_id(first)} --purge")
+    assert "False\n" == kernel.run("print('new' in globals())").text()
+
+
 def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:
     """Its traceback is under its own cell, the waiting cell does not run, and names are as after a plain failure."""
     first = kernel.run(TRAIN + "a = 1\nb = 1 / 0")

@@ -13,7 +13,7 @@ from greenkernel.run.reconcile import Seen
 from greenkernel.settings import SiteConfig
 from greenkernel.signals.base import Signal
 from greenkernel.signals.trace import ConstantSignal, TraceSignal
-from greenkernel.store.runs import PlanNow
+from greenkernel.store.runs import PlanNow, Wish
 from greenkernel.tariffs import SiteGrid
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -189,6 +189,17 @@ def test_a_site_where_the_run_did_not_come_up_is_avoided() -> None:
     """A fault that sent the run away keeps the planner from going back at once."""
     tried = (epoch(1, "a"), epoch(2, "b", opened_s=-400, trigger="plan"), epoch(3, "a", opened_s=-300, trigger="fault"))
     assert ["a"] == sites_of(planner(A, B, a=DIRTY, b=CLEAN).again(seen(held("a"), *tried), NOW))
+
+
+@pytest.mark.parametrize(("due_h", "expected"), [(None, ["b"]), (4.0, ["b"]), (0.5, ["a"])])
+def test_a_resumed_run_is_planned_anew_for_what_is_left(due_h: float | None, expected: list[str]) -> None:
+    """Three of four hours are left: to the greener site, or to the quickest where the due date is lost."""
+    asked = planner(prediction("a", hours=3), B, due_h=due_h, a=DIRTY, b=CLEAN)
+    stopped = replace(seen(held("b"), epoch(1, "b")), wishes=(Wish(kind="resume", site=None, at=NOW),))
+    found = asked.onward(stopped, NOW)
+    assert expected == sites_of(found)
+    assert found is not None
+    assert found.plan.steps[0].start == NOW
 
 
 def test_a_run_that_gets_late_hurries() -> None:

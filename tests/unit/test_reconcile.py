@@ -142,11 +142,15 @@ OPEN = replace(READY, epochs=(epoch(1),))
 RUNNING = replace(OPEN, claim=CLAIM, progress=PROGRESS, jobs=(job(1),))
 MOVING = replace(RUNNING, plan=MOVE)
 LEFT = replace(MOVING, drained=DRAINED, jobs=(job(1, phase=JobPhase.ENDED, exit_code=0),))
+NO_A = {site: offer for site, offer in OFFERS.items() if site != "a"}
 ERROR = CellError(type_name="ValueError", message="bad", frames=(), text="")
 
 
 def wish(kind: str, site: str | None = None, seconds: float = -1) -> Wish:
     return Wish(kind=kind, site=site, at=at(seconds))  # type: ignore[arg-type]
+
+
+STOPPED = replace(RUNNING, jobs=(), wishes=(wish("resume"),))
 
 
 def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[int, str, str, int]:
@@ -333,6 +337,24 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
             [],
             replace(RUNNING, jobs=(), wishes=(wish("cancel"),), silent_sites=frozenset("a")),
         ),
+        (
+            "a resumed run goes on where it was, whatever its last runner has said",
+            [opens(2, "a", "user")],
+            replace(STOPPED, failure=Failure(at=NOW, message="bad", temporary=False)),
+        ),
+        ("a resumed run goes where the plan says now", [opens(2, "b", "user")], replace(STOPPED, plan=MOVE)),
+        ("it waits where the plan waits", [], replace(STOPPED, plan=plan(("a", 30, 90)))),
+        ("it goes to another site where its own is gone", [opens(2, "b", "user")], replace(STOPPED, offers=NO_A)),
+        ("it waits where no site is ready", [], replace(STOPPED, offers={})),
+        ("copies from before go", [Stop(epoch=1, site="a"), opens(2, "a", "user")], replace(STOPPED, jobs=(job(1),))),
+        ("a result that was left unseen is taken", [Accept(epoch=1)], replace(STOPPED, finished=result())),
+        (
+            "once its epoch is open it is a run like others",
+            [Submit(epoch=2, site="a")],
+            replace(STOPPED, epochs=(epoch(1), replace(epoch(2), resumes=1)), claim=None, progress=None),
+        ),
+        ("one that never began begins", [opens(1, "a", "start")], replace(STOPPED, epochs=(), claim=None)),
+        ("an impossible one is profiled again", [Advise()], replace(STOPPED, epochs=(), advice=None, plan=None)),
         (
             "after the end leftovers go",
             [Stop(epoch=1, site="a")],

@@ -284,7 +284,8 @@ def _may_move(seen: Seen) -> bool:
     decided = any(wish.kind in ("relocate", "cancel") or wish.site is not None for wish in seen.wishes)
     at_work = seen.epoch is not None and seen.claim is not None and seen.progress is not None
     left = seen.drained is not None or seen.finished is not None or seen.failure is not None
-    return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None
+    asked = seen.request.move == "never" or seen.is_asking
+    return not asked and at_work and not decided and not left and seen.result is None
 
 
 def _why_impossible(impossible: Impossible) -> str:

@@ -210,6 +210,14 @@ def _prune(home: Home, days: float) -> int:
     return len(gone)
 
 
+def move_policy(move: str | None, say: Callable[[str], None], *, answerable: bool) -> str | None:
+    """``--move`` as it was given; ``ask`` becomes ``never`` where nobody could answer, which is said."""
+    if move != "ask" or answerable:
+        return move
+    say("nobody can answer here, so --move ask works like --move never: the run stays where it starts")
+    return "never"
+
+
 def write_receipt(run: Run, path: str | None) -> None:
     """Write the receipt to the file that ``--json`` names."""
     receipt = run.receipt

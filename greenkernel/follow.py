@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 
 from greenkernel.options import describe_due
-from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
+from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, proposal_text, receipt_text
 from greenkernel.records import RunState
 from greenkernel.session import Run
 from greenkernel.units import format_bytes
@@ -72,6 +72,8 @@ class _Teller:
         self._run = run
         self._voice = voice
         self._zone = zone
+        self._asks = run.submission.request.move == "ask"
+        self._proposed = 0
         self._advised = False
         self._journal = 0
 
@@ -89,9 +91,13 @@ class _Teller:
                 self._voice.say(_IF_THIS_SLEEPS)
         notes = run.journal()
         for _at, text in notes[self._journal :]:
-            if text.startswith(("epoch ", "leaves ")):
+            if text.startswith(("epoch ", "leaves ", "stays on ")):
                 self._voice.say(text)
         self._journal = len(notes)
+        if self._asks and (proposal := run.proposal) is not None and proposal.number != self._proposed:
+            self._proposed = proposal.number
+            how = f"to move it: greenkernel runs relocate {run.id} {proposal.site}"
+            self._voice.say(f"{proposal_text(proposal, zone=self._zone)}; {how}")
         self._voice.status(_status(run))
 
 

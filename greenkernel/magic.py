@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ class Magics:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
-        from greenkernel.commands import words
+        from greenkernel.commands import move_policy, words
 
         given = _train_parser().parse_args(words(line))
+        given.move = move_policy(given.move, lambda text: self._voice().say(text), answerable=self._can_answer())
         home = self._home(given.sites)
         inside = self._is_inside()
         leaves = not given.wait and not given.dry_run and not inside and self._can_click()
@@ -195,6 +197,10 @@ class Magics:
         from greenkernel.notebook.frontend import can_click
 
         return can_click(self._shell)
+
+    def _can_answer(self) -> bool:
+        """True where a person sits in front of it."""
+        return self._can_click() if hasattr(self._shell, "kernel") else sys.stdin.isatty()
 
     def _is_inside(self) -> bool:
         """True where the magic is part of a cell, such as one of ``%%time``: its value is for that cell."""

@@ -57,7 +57,7 @@ class Planner:
         comparable(grid.signal for grid in grids.values())
 
     def first(self, now: datetime) -> Plan | Impossible:
-        """The plan before the run."""
+        """The plan before the run; where a person is asked about moves it relies on none."""
         if not self._predictions:
             reasons = dict.fromkeys(f"{p.site}: {p.why_not}" for p in self._excluded)
             return Impossible(reason=f"no site can run this cell ({'; '.join(reasons)})", what_would_help=())
@@ -96,6 +96,7 @@ class Planner:
             work_left=1 - done,
             current=self._predictions.index(here),
             repeat_s=_not_recorded_s(progress, here),
+            can_move=self._request.move == "auto" or seen.may_ask,
         )
         decision = decide(seen.plan.plan, problem, self._calm(seen, epoch, here, now))
         if decision.plan is None and not isinstance(decision, Refused):
@@ -139,6 +140,7 @@ class Planner:
         work_left: float = 1.0,
         current: int | None = None,
         repeat_s: float = 0.0,
+        can_move: bool | None = None,
     ) -> Problem:
         due_at = self._request.due_at
         times_s = [p.time_s.mid * work_left + p.startup_s.mid for p in predictions]
@@ -158,7 +160,7 @@ class Planner:
             repeat_s=repeat_s,
             min_gain_ratio=_LEAST_GAIN,
             can_wait=due_at is not None and current is None,
-            can_move=self._request.move == "auto",
+            can_move=self._request.move == "auto" if can_move is None else can_move,
             currency=predictions[0].currency,
             zone=self._zone,
         )

@@ -24,9 +24,21 @@ from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.options import Wanted, due_at, resolve
-from greenkernel.records import EpochOpen, Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
+from greenkernel.records import (
+    EpochOpen,
+    Plan,
+    Prediction,
+    Profile,
+    Progress,
+    Proposal,
+    Receipt,
+    Request,
+    RunState,
+    plain,
+)
 from greenkernel.run.follow import Follower
 from greenkernel.run.journal import Entry
+from greenkernel.run.proposal import is_open
 from greenkernel.store.returned import Shown
 from greenkernel.store.runs import Advice, RunStore, Submission, Wish
 
@@ -191,6 +203,27 @@ class Run:
         number = len(asked) + 1
         wish = Wish(kind="relocate", site=self._known(site), at=self._home.clock.now())
         self._wish(f"relocate-{number:04d}", wish)
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The move that waits for an answer under ``--move ask``: `relocate` there, or `stay`."""
+        proposal, last = self._store.proposal(), self._store.last_epoch()
+        if proposal is None or last is None or self._store.ended() is not None:
+            return None
+        wishes = self._store.wishes().values()
+        return proposal if is_open(proposal, wishes, last.epoch, self._home.clock.now()) else None
+
+    def stay(self) -> None:
+        """Answer the move that is proposed: the run stays where it is.
+
+        Raises:
+            UserError: No move is proposed now.
+        """
+        proposal = self.proposal
+        if proposal is None:
+            raise UserError(f"run {self.id} proposes no move now")
+        wish = Wish(kind="stay", site=None, at=self._home.clock.now(), proposal=proposal.number)
+        self._wish(f"stay-{proposal.number:04d}", wish)
 
     def cancel(self) -> None:
         """Stop the run everywhere; `wait` returns when it is really stopped."""

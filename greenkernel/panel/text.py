@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Receipt
-from greenkernel.units import format_amount, format_bytes, format_duration, format_interval
+from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Proposal, Receipt
+from greenkernel.units import clock_text, format_amount, format_bytes, format_duration, format_interval
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> str:
@@ -74,6 +74,18 @@ def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
     steps = [f"{s.site} ({_cores(s.cores)}) {clock(s.start)}-{clock(s.end)}" for s in plan.steps]
     latest = clock(plan.finish_latest_at)
     return f"plan: {', then '.join(steps)}; done {clock(plan.finish_at)}, at the latest {latest}\n  {plan.reason}"
+
+
+def proposal_text(proposal: Proposal, *, zone: tzinfo | None) -> str:
+    """The move that is proposed, what it is to bring, and what happens without an answer."""
+    until = clock_text(proposal.until, zone, today=proposal.asked_at)
+    saving_g = proposal.saving_g or 0.0
+    gain = (
+        f"would save {format_amount(saving_g, 'g CO2e', digits=2)}"
+        if saving_g > 0
+        else f"is better ({proposal.reason})"
+    )
+    return f"moving to {proposal.site} now {gain}; without an answer by {until} it stays"
 
 
 def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:

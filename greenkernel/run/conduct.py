@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from typing import Protocol
 
 from greenkernel.clock import Clock
@@ -15,12 +15,14 @@ from greenkernel.records import (
     JobSpec,
     JobStatus,
     Offer,
+    Proposal,
     Receipt,
     RecordRef,
     Result,
     RunState,
 )
 from greenkernel.run.journal import Journal
+from greenkernel.run.proposal import ASK_S, again_at
 from greenkernel.run.reconcile import (
     Accept,
     Action,
@@ -28,8 +30,10 @@ from greenkernel.run.reconcile import (
     Drain,
     Finish,
     OpenEpoch,
+    Propose,
     Seen,
     SeenJob,
+    Settle,
     Stop,
     Submit,
     closed,
@@ -38,6 +42,7 @@ from greenkernel.run.reconcile import (
 from greenkernel.run.state import describe
 from greenkernel.site.base import Site
 from greenkernel.store.runs import Advice, End, Failure, PlanNow, RunStore, Submission
+from greenkernel.units import clock_text
 
 # Between SIGTERM and SIGKILL: time to finish the task in flight and to write the last records.
 GRACE_S = 20.0
@@ -152,6 +157,7 @@ class Conductor:
             advice=store.advice(),
             plan=store.plan(),
             wishes=tuple(store.wishes().values()),
+            proposal=store.proposal() if self._submission.request.move == "ask" else None,
             epochs=tuple(self._epochs),
             # Read in the order in which a runner writes backwards: a later word is never seen without the earlier.
             finished=store.finished(number),
@@ -185,12 +191,39 @@ class Conductor:
                     self._draining = action.epoch
                     self._journal.note(self.run, f"leaves {action.site}: {action.why}")
                 self._sites[action.site].drain(self.run, action.epoch)
+            case Propose():
+                self._propose(action, seen)
+            case Settle():
+                self._settle(action, seen)
             case Stop():
                 self._sites[action.site].stop(self.run, action.epoch)
             case Accept():
                 self._accept(action, seen)
             case Finish():
                 self._finish(action, seen)
+
+    def _propose(self, action: Propose, seen: Seen) -> None:
+        assert seen.epoch is not None
+        assert seen.plan is not None
+        proposal = Proposal(
+            number=seen.proposal.number + 1 if seen.proposal is not None else 1,
+            epoch=seen.epoch.epoch,
+            site=action.site,
+            saving_g=seen.plan.saving_g,
+            reason=seen.plan.plan.reason,
+            asked_at=seen.now,
+            until=seen.now + timedelta(seconds=ASK_S),
+        )
+        self._store.put_proposal(proposal)
+        until = clock_text(proposal.until, self._zone, today=seen.now)
+        self._journal.note(self.run, f"asks whether to move to {action.site}; without an answer by {until} it stays")
+
+    def _settle(self, action: Settle, seen: Seen) -> None:
+        assert seen.epoch is not None
+        self._store.put_proposal(replace(action.proposal, settled=True))
+        again = clock_text(again_at(action.proposal), self._zone, today=seen.now)
+        why = "as was answered" if action.answered else "for nobody has answered"
+        self._journal.note(self.run, f"stays on {seen.epoch.site}, {why}; asks again after {again} at the earliest")
 
     def _advise_beside(self, seen: Seen) -> None:
         """Profiling takes its time: it must not hold up the other runs."""
@@ -222,6 +255,9 @@ class Conductor:
 
     def _open(self, action: OpenEpoch, seen: Seen) -> None:
         saving_g = seen.plan.saving_g if seen.plan is not None and action.trigger == "plan" else None
+        proposal = seen.proposal
+        if proposal is not None and (proposal.site, proposal.epoch + 1) == (action.site, action.epoch):
+            saving_g = proposal.saving_g  # it was asked about, and accepted
         opened = EpochOpen(
             run=self.run,
             epoch=action.epoch,

@@ -18,11 +18,13 @@ from greenkernel.records import (
     Offer,
     Prediction,
     Progress,
+    Proposal,
     Request,
     Result,
     RunState,
     Step,
 )
+from greenkernel.run.proposal import again_at, is_open
 from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
 
 # A job that its site does not list is taken for gone only after this long: listings may lag behind.
@@ -51,6 +53,7 @@ class Seen:
     advice: Advice | None = None
     plan: PlanNow | None = None
     wishes: tuple[Wish, ...] = ()
+    proposal: Proposal | None = None
     epochs: tuple[EpochOpen, ...] = ()
     claim: Claim | None = None
     progress: Progress | None = None
@@ -76,6 +79,18 @@ class Seen:
         if self.epoch is not None and self.epoch.resumes == self.resumes:
             return None
         return max((wish.at for wish in self.wishes if wish.kind == "resume"), default=None)
+
+    @property
+    def is_asking(self) -> bool:
+        """True while a person is asked about a move."""
+        return self.epoch is not None and is_open(self.proposal, self.wishes, self.epoch.epoch, self.now)
+
+    @property
+    def may_ask(self) -> bool:
+        """True where a move may be proposed: none is now, and none was a short while ago."""
+        last = self.proposal
+        rests = last is not None and last.settled and self.now < again_at(last)
+        return self.request.move == "ask" and not self.is_asking and not rests
 
     @property
     def epoch(self) -> EpochOpen | None:
@@ -126,6 +141,21 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Ask a person about a move."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """A proposal has come to nothing: it was answered so, or not at all."""
+
+    proposal: Proposal
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Remove a job and all it has on its site."""
 
@@ -148,7 +178,7 @@ class Finish:
     error: str | None = None
 
 
-Action = Advise | OpenEpoch | Submit | Drain | Stop | Accept | Finish
+Action = Advise | OpenEpoch | Submit | Drain | Propose | Settle | Stop | Accept | Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +239,8 @@ def target(seen: Seen) -> Target | None:
     if seen.epoch is None and choice is None and not seen.request.auto:
         return None
     step = _step_now(seen)
-    if step is None:
+    asks = seen.request.move == "ask" and seen.epoch is not None and seen.resumed_at is None
+    if step is None or asks:
         return None
     trigger: Literal["start", "plan"] = "start" if seen.epoch is None else "plan"
     return Target(site=step.site, cores=step.cores, trigger=trigger, reason=seen.plan.plan.reason)
@@ -265,7 +296,7 @@ def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
         return _after_end(seen, epoch, job)
     if job.phase is JobPhase.PENDING:
         return _while_pending(seen, epoch, job)
-    return _maybe_move(seen, epoch)
+    return _maybe_move(seen, epoch) or _maybe_ask(seen, epoch)
 
 
 def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:
@@ -273,6 +304,19 @@ def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:
     if wanted is None or wanted.site == epoch.site or seen.claim is None or not _ready(seen, wanted.site):
         return []
     return [Drain(epoch=epoch.epoch, site=epoch.site, why=wanted.reason)]
+
+
+def _maybe_ask(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """Under ``--move ask`` the plan's move is proposed, unless a person has put the run where it is."""
+    last, step = seen.proposal, _step_now(seen)
+    if seen.request.move != "ask" or seen.claim is None or any(wish.site is not None for wish in seen.wishes):
+        return []
+    if last is not None and last.epoch == epoch.epoch and not last.settled:
+        answered = any(wish.proposal == last.number for wish in seen.wishes)
+        return [] if seen.is_asking else [Settle(proposal=last, answered=answered)]
+    if step is None or step.site == epoch.site or not seen.may_ask or not _ready(seen, step.site):
+        return []
+    return [Propose(site=step.site)]
 
 
 def _go_on_after_drain(seen: Seen, epoch: EpochOpen) -> list[Action]:

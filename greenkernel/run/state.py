@@ -58,6 +58,8 @@ def _on_a_site(seen: Seen) -> tuple[RunState, str]:
         rest = f"{epoch.site}{f': {why}' if why not in ('', 'starting') else ''}"
         moves = epoch.epoch > 1 and epoch.trigger != "fault"
         return (RunState.MOVING, f"to {rest}") if moves else (RunState.STARTING, f"on {rest}")
+    if seen.is_asking and seen.proposal is not None:
+        return RunState.RUNNING, f"on {epoch.site}, asks whether to move to {seen.proposal.site}"
     if moving and wanted is not None and seen.job.phase is JobPhase.RUNNING:
         return RunState.RUNNING, f"on {epoch.site}, to move to {wanted.site}"
     return RunState.RUNNING, f"on {epoch.site}"

@@ -2,8 +2,9 @@
 
     runs/<id>/request                      what was asked, with the capture            (once)
     runs/<id>/advice                       profile, predictions, first plan, clock      (once)
-    runs/<id>/wishes/<name>                choose, relocate-N, cancel, resume-N         (once each)
+    runs/<id>/wishes/<name>                choose, relocate-N, stay-N, cancel, resume-N (once each)
     runs/<id>/plan                         the plan that holds now
+    runs/<id>/proposal                     the move that was asked about last
     runs/<id>/epochs/0001/open             the fence: who may go on, what is believed   (once)
     runs/<id>/epochs/0001/claim            the one runner that this epoch has          (once)
     runs/<id>/epochs/0001/progress         what the runner last said
@@ -38,6 +39,7 @@ from greenkernel.records import (
     Prediction,
     Profile,
     Progress,
+    Proposal,
     Receipt,
     RecordRef,
     RefusedMove,
@@ -87,9 +89,11 @@ class Advice:
 class Wish:
     """What a person wants of a run that exists already."""
 
-    kind: Literal["choose", "relocate", "cancel", "resume"]
+    kind: Literal["choose", "relocate", "stay", "cancel", "resume"]
     site: str | None
     at: datetime
+    proposal: int | None = None
+    """The number of the proposal that a ``stay`` answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +319,14 @@ class RunStore:
     def plan(self) -> PlanNow | None:
         """The plan that holds now."""
         return self._get("plan", PlanNow)
+
+    def put_proposal(self, proposal: Proposal) -> None:
+        """Replace the move that a person is asked about."""
+        self._put("proposal", proposal)
+
+    def proposal(self) -> Proposal | None:
+        """The move that a person was asked about last."""
+        return self._get("proposal", Proposal)
 
     def put_progress(self, number: int, progress: Progress) -> None:
         """Replace what an epoch's runner last said."""

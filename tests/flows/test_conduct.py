@@ -17,6 +17,7 @@ from greenkernel.records import (
     ClockInfo,
     EpochOpen,
     Interval,
+    MovePolicy,
     Payload,
     Plan,
     Prediction,
@@ -127,7 +128,15 @@ class FixedAdviser:
 class World:
     """A store, two fake sites and a controller that can be replaced by a new one at any moment."""
 
-    def __init__(self, folder: Path, adviser: FixedAdviser, *, auto: bool = True, crash: Random | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        adviser: FixedAdviser,
+        *,
+        auto: bool = True,
+        move: MovePolicy = "auto",
+        crash: Random | None = None,
+    ) -> None:
         self.clock = ManualClock(START)
         self.objects = ObjectStore(StoreAddress(url=(folder / "store").as_uri()))
         self.store = RunStore(self.objects, KEY, "r")
@@ -135,7 +144,7 @@ class World:
         self.sites = {name: FakeSite(name, lambda run: self.store, self.clock) for name in ("a", "b")}
         self.journal = Journal(folder / "journal")
         self.crash = crash
-        request = Request(source="x", name="x", created_at=START, auto=auto)
+        request = Request(source="x", name="x", created_at=START, auto=auto, move=move)
         capture = Capture(transformed="x", reads=(), binds=("x",), items=(), payload=Payload(head="0" * 64))
         self.store.submit(Submission(request=request, capture=capture))
         self.journal.add(Entry(id="r", name="x", created_at=START, open=True, state="profiling", detail=""))
@@ -214,6 +223,34 @@ def test_the_planned_move_takes_its_records_along(tmp_path: Path) -> None:
     assert second is not None
     assert ["0.rec"] == [ref.name for ref in second.believed]
     assert RunState.DONE == world.state
+
+
+@pytest.mark.parametrize(
+    ("answer", "stays", "told"),
+    [
+        (None, [("a", "start")], "stays on a, for nobody has answered; asks again after 00:40 at the earliest"),
+        ("stay", [("a", "start")], "stays on a, as was answered; asks again after 00:40 at the earliest"),
+        ("relocate", [("a", "start"), ("b", "user")], "leaves a: relocated by hand"),
+    ],
+)
+def test_a_move_that_is_asked_about(
+    answer: str | None, stays: list[tuple[str, str]], told: str, tmp_path: Path
+) -> None:
+    """Under --move ask the plan's move is proposed once; it is made when a person says so, and else it stays."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 4), ("b", 4, 2000)]), move="ask")
+    world.sites["a"].work = 900
+    for number in world.steps(most=2000):
+        if number == 9 and answer is not None:
+            proposal = world.store.proposal()
+            assert proposal is not None
+            site = "b" if answer == "relocate" else None
+            wish = Wish(kind=answer, site=site, at=world.clock.now(), proposal=proposal.number)  # type: ignore[arg-type]
+            world.store.wish(f"{answer}-0001", wish)
+    assert stays == world.stays()
+    said = [text for _, text in world.journal.notes("r")]
+    assert told in said
+    asked = [text for text in said if text.startswith("asks")]
+    assert ["asks whether to move to b; without an answer by 00:10 it stays"] == asked
 
 
 def test_relocation_by_hand(tmp_path: Path) -> None:

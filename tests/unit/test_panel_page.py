@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -106,6 +107,20 @@ def test_each_phase_says_what_matters_in_it() -> None:
     assert "ValueError: could not convert string to float: &#x27;&lt;b&gt;&#x27;" in said["failed"]
     assert "receipt of run k3x9 (ecg forest): done" in page_text(states.done(), zone=UTC)
     assert "no plan: too late" in page_text(states.choosing(plan=None, impossible="too late"), zone=UTC)
+
+
+def test_a_proposed_move_says_how_to_answer_where_nothing_can_be_clicked() -> None:
+    """The page has the sentence and the command, the text the sentence; after the end there is neither."""
+    asking = states.running(100, proposal=states.PROPOSAL)
+    assert "by 12:30 it stays</b>; <code>%greenruns relocate k3x9 coast</code>" in page_html(
+        asking, zone=ZoneInfo("Europe/Berlin")
+    )
+    assert "moving to coast now would save 12 g CO2e; without an answer by 11:30 it stays" in page_text(
+        asking, zone=UTC
+    )
+    over = dataclasses.replace(asking, proposal=dataclasses.replace(states.PROPOSAL, saving_g=None, reason="1 h less"))
+    assert "now is better (1 h less);" in page_text(over, zone=UTC)
+    assert "Moving" not in page_html(dataclasses.replace(states.done(), proposal=states.PROPOSAL), zone=UTC)
 
 
 def test_a_run_that_never_began_says_why() -> None:

@@ -149,7 +149,11 @@ def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
 
 
 def _attach(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
-    follow(run, desk.voice, zone=desk.home.settings.timezone)
+    try:
+        follow(run, desk.voice, zone=desk.home.settings.timezone)
+    except KeyboardInterrupt:
+        desk.voice.say(f"stopped following; run {run.id} goes on")
+        raise
     if run.state in (RunState.DONE, RunState.FAILED):
         desk.take(run)
 

@@ -12,7 +12,7 @@ from typing import Any
 from greenkernel.errors import GreenKernelError, UserError
 from greenkernel.options import OPTIONS, Parser, add_options
 
-_WAITS = "waiting for the run; Interrupt stops the waiting only, the run goes on"
+_WAITS = "waiting for the run; Ctrl-C ends the waiting, the run goes on; where it can it asks first"
 
 
 def load_ipython_extension(shell: Any) -> None:

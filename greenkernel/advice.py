@@ -77,10 +77,12 @@ class Stages:
         self._bundle_lock = threading.Lock()
         self._planned_at: dict[str, float] = {}
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
-        measured = self._profile(store, request, capture, say)
+        measured = self._profile(store, request, capture, say, check)
         files = self._opened(store, request, measured)
         capture = replace(capture, files=(*capture.files, *files))
         now = self._clock.now()
@@ -93,6 +95,7 @@ class Stages:
             planned = planner.unpromised(now, planned)
         plan = planned if isinstance(planned, Plan) else None
         if plan is not None and not request.dry_run:
+            check()
             self._prepare_bundle(plan, predictions, capture, say)
         return Advice(
             profile=measured,
@@ -157,7 +160,14 @@ class Stages:
         )
         return make_receipt(facts, {name: grid.tariff for name, grid in grids.items()})
 
-    def _profile(self, store: RunStore, request: Request, capture: Capture, say: Callable[[str], None]) -> Profile:
+    def _profile(
+        self,
+        store: RunStore,
+        request: Request,
+        capture: Capture,
+        say: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> Profile:
         folder = self._settings.home / "scratch" / store.run
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -170,6 +180,7 @@ class Stages:
                 cores_max=max(1, min(cpu_count(), request.cores_max or cpu_count())),
                 clock=self._clock,
                 on_progress=say,
+                check=check,
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -51,8 +51,17 @@ GRACE_S = 20.0
 class Adviser(Protocol):
     """What the conductor asks of the stages before it, so that it need not know them."""
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
-        """Profile, predict and plan; `UserError` where that is impossible."""
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
+        """Profile, predict and plan; `UserError` where that is impossible.
+
+        Args:
+            store: The run's.
+            submission: What was asked.
+            say: Told in words what is done.
+            check: Asked now and then; what it raises ends the advising with all that it has started.
+        """
         ...
 
     def replan(self, seen: Seen) -> PlanNow | None:
@@ -99,6 +108,7 @@ class Conductor:
         self._epochs: list[EpochOpen] = []
         self._advising: threading.Thread | None = None
         self._advice_error: Exception | None = None
+        self._unwanted = threading.Event()
         self._last_seen_job = clock.now()
         self._draining = 0
 
@@ -129,7 +139,7 @@ class Conductor:
             except TemporaryError as e:
                 self._journal.note(self.run, f"{type(action).__name__} will be tried again: {e}")
         is_closed = closed(seen)
-        if self._advising is None or not self._advising.is_alive():
+        if not self._is_advising:
             state, detail = describe(seen, self._zone)
             self._journal.update(self.run, state=state, detail=detail, is_open=not is_closed)
             if is_closed and self._store.ended() is None:  # it was resumed while we looked
@@ -199,6 +209,8 @@ class Conductor:
                 self._sites[action.site].stop(self.run, action.epoch)
             case Accept():
                 self._accept(action, seen)
+            case Finish() if self._is_advising:
+                self._unwanted.set()  # cancelled meanwhile: it has ended when no slice is left
             case Finish():
                 self._finish(action, seen)
 
@@ -225,9 +237,14 @@ class Conductor:
         why = "as was answered" if action.answered else "for nobody has answered"
         self._journal.note(self.run, f"stays on {seen.epoch.site}, {why}; asks again after {again} at the earliest")
 
+    @property
+    def _is_advising(self) -> bool:
+        return self._advising is not None and self._advising.is_alive()
+
     def _advise_beside(self, seen: Seen) -> None:
         """Profiling takes its time: it must not hold up the other runs."""
-        if self._advising is None or not self._advising.is_alive():
+        if not self._is_advising:
+            self._unwanted.clear()
             self._advising = threading.Thread(target=self._advise, args=(seen,), daemon=True)
             self._advising.start()
 
@@ -237,8 +254,14 @@ class Conductor:
         def say(text: str) -> None:
             self._journal.update(self.run, state=RunState.PROFILING, detail=text, is_open=True)
 
+        def check() -> None:
+            if self._unwanted.is_set():
+                raise _UnwantedError
+
         try:
-            advice = self._adviser.advise(self._store, submission, say)
+            advice = self._adviser.advise(self._store, submission, say, check)
+        except _UnwantedError:
+            return
         except TemporaryError as e:
             self._journal.note(self.run, f"advice will be tried again: {e}")
             return
@@ -332,6 +355,10 @@ class Conductor:
             self._journal.note(self.run, f"there is no receipt: {e}")
         if self._store.end(end):
             self._journal.note(self.run, f"{end.state}{f': {end.error}' if end.error else ''}")
+
+
+class _UnwantedError(Exception):
+    """The run was cancelled while it was advised."""
 
 
 def verify(store: RunStore, result: Result) -> None:

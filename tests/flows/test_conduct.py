@@ -1,5 +1,6 @@
 """Runs under the conductor with fake sites: every kind of end, and crashes of the controller between two effects."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,9 @@ class FixedAdviser:
     advised: int = 0
     receipts: list[Seen] = field(default_factory=list)
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
         self.advised += 1
         if self.problem == "temporary" and self.advised == 1:
             raise TemporaryError("not yet")
@@ -355,6 +358,36 @@ def test_resumed_while_it_is_being_closed(tmp_path: Path) -> None:
     world.conductor = world.new_controller()
     world.finish()
     assert (RunState.DONE, 1) == (world.state, world.store.resumes())
+
+
+def test_cancelled_while_it_is_profiled(tmp_path: Path) -> None:
+    """The run has ended only when nothing of its profile is left; resumed, it is advised again."""
+
+    class Slow(FixedAdviser):
+        begun, over = threading.Event(), False
+
+        def advise(
+            self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+        ) -> Advice:
+            if self.begun.is_set():
+                return super().advise(store, submission, say, check)
+            self.begun.set()
+            try:
+                while True:
+                    check()
+            finally:
+                self.over = True
+
+    adviser = Slow([("a", 0, 60)])
+    world = World(tmp_path, adviser)
+    world.conductor.step(world.look())
+    adviser.begun.wait()
+    world.store.cancel(START)
+    world.conductor.step(world.look())
+    world.finish()
+    assert (RunState.CANCELLED, True) == (world.state, adviser.over)
+    world.resume()
+    assert RunState.DONE == world.finish().state
 
 
 def test_a_killed_runner_goes_on_from_its_records(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from greenkernel import attach
+from greenkernel import attach, train
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.records import RunState
@@ -33,6 +34,31 @@ def test_resumed_from_its_records(home: Home) -> None:
     assert progress is not None
     assert progress.reused_tasks >= 20
     assert 160 == len(run.names["clf"].estimators_)
+
+
+def test_cancelled_while_it_is_profiled(home: Home) -> None:
+    """A slice that would run for long is gone when the cancel has returned, and so is its folder."""
+    cell = "import time\nfor row in X:\n    time.sleep(0.5)"
+    run = train(cell, namespace={"X": data()["X"]}, home=home)
+    scratch = home.settings.home / "scratch" / run.id
+    eventually(lambda: "slice 1" in run.detail)
+    (folder,) = scratch.glob("slice-*")
+    assert marked(folder)
+    run.cancel()
+    run.wait_stopped()
+    assert RunState.CANCELLED == run.state
+    assert not marked(folder)
+    assert not scratch.exists()
+
+
+def marked(folder: Path) -> list[str]:
+    """Processes that work for a slice, by the folder that they were started for."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and str(folder).encode() in (entry / "environ").read_bytes():
+                found.append(entry.name)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -428,6 +428,8 @@ class Run:
         if not at_once and time.monotonic() - self._cared_at < _CARE_S:
             return
         self._cared_at = time.monotonic()
+        if self._entry() is None:
+            raise UserError(f"run {self.id} was removed")
         home = self._home.settings.home
         started = ensure_controller(home, self._home.settings.sites_path)
         self._starts = self._starts + 1 if started else 0

@@ -105,6 +105,8 @@ def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
     cancelled = state.state is RunState.CANCELLED
     why = [word for word in (state.error or state.detail, _STOPPED if cancelled else "") if word]
     shown = f"<div><b>{state.state}</b>{': ' if why else ''}{escape('; '.join(why))}</div>"
+    if cancelled:
+        shown += f"<div>It goes on from its records with <code>%greenruns resume {escape(state.run)}</code>.</div>"
     if state.receipt is not None:
         shown = (shown if cancelled else "") + receipt_html(state.receipt, zone)
     log = log_html(state.log_tail) if state.error else ""

@@ -93,6 +93,8 @@ def test_purged(home: Home) -> None:
         assert run.state.ended
         with pytest.raises(UserError, match="there is no run"):
             attach(run.id, home=home)
+        with pytest.raises(UserError, match="was removed"):
+            run.wait()
     assert 200_000 == kept.names["y"]
     assert kept._store.named_blobs() == {path.name for path in Path(home.settings.home / "store" / "blobs").iterdir()}
     kept.purge()

@@ -153,6 +153,7 @@ def test_a_cancelled_run_says_that_nothing_is_left_of_it() -> None:
     """Also where it has a receipt."""
     state = dataclasses.replace(states.done(), state=RunState.CANCELLED, error=None, detail="")
     assert "<b>cancelled</b>: nothing of it is left running" in page_html(state, zone=UTC)
+    assert "<code>%greenruns resume k3x9</code>" in page_html(state, zone=UTC)
     assert "nothing of it is left running" in page_text(state, zone=UTC)
 
 

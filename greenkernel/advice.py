@@ -82,10 +82,12 @@ class Stages:
         self._bundle_lock = threading.Lock()
         self._planned_at: dict[str, float] = {}
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
-        measured = self._profile(store, request, capture, say)
+        measured = self._profile(store, request, capture, say, check)
         files = self._opened(store, request, measured)
         capture = replace(capture, files=(*capture.files, *files))
         now = self._clock.now()
@@ -93,12 +95,13 @@ class Stages:
         grids = site_grids(self._settings, grid)
         offers = self._with_packages(self._offers(), request, capture, say)
         predictions = self._predict(measured, request, capture, grids, offers, now)
-        planner = Planner(request, predictions, grids, capture.bytes)
+        planner = Planner(request, predictions, grids, capture.bytes, self._settings.timezone)
         planned = planner.first(now)
         if isinstance(planned, Impossible) and not measured.slices:
             planned = planner.unpromised(now, planned)
         plan = planned if isinstance(planned, Plan) else None
         if plan is not None and not request.dry_run:
+            check()
             self._prepare_bundle(plan, predictions, capture)
         return Advice(
             profile=measured,
@@ -112,9 +115,13 @@ class Stages:
         )
 
     def replan(self, seen: Seen) -> PlanNow | None:
-        """Plan again, a while after the last time, while the run is at work and may move."""
-        advice, now = seen.advice, seen.now
-        if advice is None or advice.plan is None or not _may_move(seen) or not self._is_time(seen):
+        """Plan again: once where the run is resumed, and now and then while it is at work and may move."""
+        advice, now, resumed_at = seen.advice, seen.now, seen.resumed_at
+        if advice is None or advice.plan is None or seen.plan is None:
+            return None
+        if resumed_at is None and (not _may_move(seen) or not self._is_time(seen)):
+            return None
+        if resumed_at is not None and seen.plan.plan.made_at >= resumed_at:
             return None
         grids = site_grids(self._settings, GridTime(advice.clock))
         usable = tuple(
@@ -122,7 +129,9 @@ class Stages:
             for p in advice.predictions
             if (offer := seen.offers.get(p.site)) is not None and offer.reachable and offer.why_not is None
         )
-        return Planner(seen.request, usable, grids, advice.capture_bytes).again(seen, now)
+        zone = self._settings.timezone
+        planner = Planner(seen.request, usable, grids, advice.capture_bytes, zone)
+        return planner.again(seen, now) if resumed_at is None else planner.onward(seen, now)
 
     def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
         """The way to the store, the key, and for a pod the way to its bundle."""
@@ -157,7 +166,14 @@ class Stages:
         )
         return make_receipt(facts, {name: grid.tariff for name, grid in grids.items()})
 
-    def _profile(self, store: RunStore, request: Request, capture: Capture, say: Callable[[str], None]) -> Profile:
+    def _profile(
+        self,
+        store: RunStore,
+        request: Request,
+        capture: Capture,
+        say: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> Profile:
         folder = self._settings.home / "scratch" / store.run
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -170,6 +186,7 @@ class Stages:
                 cores_max=max(1, min(cpu_count(), request.cores_max or cpu_count())),
                 clock=self._clock,
                 on_progress=say,
+                check=check,
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -321,7 +338,8 @@ def _may_move(seen: Seen) -> bool:
     decided = any(wish.kind in ("relocate", "cancel") or wish.site is not None for wish in seen.wishes)
     at_work = seen.epoch is not None and seen.claim is not None and seen.progress is not None
     left = seen.drained is not None or seen.finished is not None or seen.failure is not None
-    return seen.request.move == "auto" and at_work and not decided and not left and seen.result is None
+    asked = seen.request.move == "never" or seen.is_asking
+    return not asked and at_work and not decided and not left and seen.result is None
 
 
 def _why_impossible(impossible: Impossible) -> str:
@@ -338,10 +356,12 @@ def _epochs(store: RunStore, seen: Seen, end: End) -> tuple[EpochFacts, ...]:
             break
         claim, drained, result = store.claimed(number), store.drained(number), store.finished(number)
         following = store.epoch(number + 1)
+        stopped = store.end_after(opened.resumes)  # between an end and the resume after it there was no stay
         known = [
             drained.at if drained else None,
             result.finished_at if result else None,
             ended_on_site.get((opened.site, number)),
+            stopped.at if stopped and following and following.resumes > opened.resumes else None,
             following.opened_at if following else None,
             end.at,
         ]

@@ -138,7 +138,9 @@ def _predict(given: argparse.Namespace) -> int:
 
 
 def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
+    from greenkernel.commands import move_policy
     from greenkernel.session import train
+    from greenkernel.voices import Terminal
 
     path = Path(given.file)
     try:
@@ -151,6 +153,7 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     sys.path.insert(0, str(path.absolute().parent))
     options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
     options["name"] = options["name"] or path.name
+    options["move"] = move_policy(options["move"], Terminal().say, answerable=sys.stdin.isatty())
     names = {"__name__": "__main__"}
     run = train(text, namespace=names, home=home, file_name=str(path), script=path.name, **options)
     return home, run

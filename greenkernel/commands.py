@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from greenkernel.errors import NotBuiltYetError, UserError
+from greenkernel.errors import UserError
 from greenkernel.follow import follow
 from greenkernel.home import Home
 from greenkernel.options import Parser
@@ -43,13 +42,15 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         ("show", "what was predicted, planned and decided"),
         ("attach", "follow a run and take its names back"),
         ("logs", "what the cell has printed"),
-        ("cancel", "stop a run everywhere"),
-        ("resume", "go on with a run that has failed (not built yet: refused)"),
+        ("cancel", f"stop a run everywhere; its logs and records stay {KEPT_DAYS} days"),
+        ("resume", "go on with a run that was cancelled, or that failed for no error of the cell, from its records"),
     ):
         command = what.add_parser(name, help=text)
         command.add_argument("run", metavar="ID", help="the run, or the beginning of its id")
         if name == "show":
             command.add_argument("--json", action="store_true", help="as JSON")
+        if name == "cancel":
+            command.add_argument("--purge", action="store_true", help="remove its logs, records and payload, too")
     choose = what.add_parser("choose", help="choose a site for a run that waits for it")
     choose.add_argument("run", metavar="ID")
     choose.add_argument("site", metavar="SITE", nargs="?", help="the recommended one by default")
@@ -67,8 +68,6 @@ def runs_command(given: argparse.Namespace, desk: Desk) -> None:
         _list(desk, as_json=bool(getattr(given, "json", False)))
     elif what == "prune":
         desk.out(f"{_prune(desk.home, given.days)} runs removed")
-    elif what == "resume":
-        raise NotBuiltYetError("resuming a failed run is not built yet", what_to_do="Submit the cell again")
     else:
         run = attach(given.run, namespace=desk.namespace, home=desk.home)
         _ONE_RUN[what](run, given, desk)
@@ -150,7 +149,11 @@ def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
 
 
 def _attach(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
-    follow(run, desk.voice, zone=desk.home.settings.timezone)
+    try:
+        follow(run, desk.voice, zone=desk.home.settings.timezone)
+    except KeyboardInterrupt:
+        desk.voice.say(f"stopped following; run {run.id} goes on")
+        raise
     if run.state in (RunState.DONE, RunState.FAILED):
         desk.take(run)
 
@@ -160,10 +163,22 @@ def _logs(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
         desk.voice.show(event)
 
 
-def _cancel(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
-    run.cancel()
-    run.wait()
-    desk.out(f"run {run.id}: {run.state}; nothing of it is left running")
+def _resume(run: Run, given: argparse.Namespace, desk: Desk) -> None:
+    run.resume()
+    _attach(run, given, desk)
+
+
+def _cancel(run: Run, given: argparse.Namespace, desk: Desk) -> None:
+    if not (given.purge and run.state.ended):
+        run.cancel()
+    run.wait_stopped()
+    state = run.state
+    if given.purge:
+        run.purge()
+        desk.out(f"run {run.id}: {state}; nothing of it is left running, and its logs, records and payload are removed")
+        return
+    kept = f"; `runs resume {run.id}` goes on from its records" if state is RunState.CANCELLED else ""
+    desk.out(f"run {run.id}: {state}; nothing of it is left running{kept}")
 
 
 def _choose(run: Run, given: argparse.Namespace, desk: Desk) -> None:
@@ -181,6 +196,7 @@ _ONE_RUN: dict[str, Callable[[Run, argparse.Namespace, Desk], None]] = {
     "attach": _attach,
     "logs": _logs,
     "cancel": _cancel,
+    "resume": _resume,
     "choose": _choose,
     "relocate": _relocate,
 }
@@ -191,16 +207,19 @@ def _prune(home: Home, days: float) -> int:
     limit = home.clock.now() - timedelta(days=days)
     gone = []
     for entry in home.journal.entries():
-        store = home.run_store(entry.id)
-        end = store.ended()
+        end = home.run_store(entry.id).ended()
         if end is not None and end.at < limit:
-            store.delete()
             gone.append(entry.id)
-    home.journal.forget(gone)
-    for leftover in (home.settings.home / "scratch").glob("*"):
-        if leftover.name in gone:
-            shutil.rmtree(leftover, ignore_errors=True)
+    home.remove(gone)
     return len(gone)
+
+
+def move_policy(move: str | None, say: Callable[[str], None], *, answerable: bool) -> str | None:
+    """``--move`` as it was given; ``ask`` becomes ``never`` where nobody could answer, which is said."""
+    if move != "ask" or answerable:
+        return move
+    say("nobody can answer here, so --move ask works like --move never: the run stays where it starts")
+    return "never"
 
 
 def write_receipt(run: Run, path: str | None) -> None:

@@ -112,7 +112,9 @@ class Controller:
     def _give_up(self, run: str, why: str) -> None:
         log = self._home.settings.home / LOG_FILE
         error = f"the controller cannot bring this run on ({why}); see {log}"
-        self._home.run_store(run).end(End(state=RunState.FAILED, at=self._clock.now(), error=error))
+        store = self._home.run_store(run)
+        store.end(End(state=RunState.FAILED, at=self._clock.now(), error=error, resumes=store.resumes()))
+        del self._troubles[run]  # it may be resumed
         self._home.journal.update(run, state=RunState.FAILED, detail=error, is_open=False)
 
     def _look_at_sites(self) -> SitesNow:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import tzinfo
 
+from greenkernel.errors import UserError
 from greenkernel.options import describe_due
-from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
+from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, proposal_text, receipt_text
 from greenkernel.records import RunState
 from greenkernel.session import Run
 from greenkernel.units import format_bytes
@@ -14,15 +16,20 @@ from greenkernel.voices import Voice
 
 _IF_THIS_SLEEPS = "while this machine sleeps, planning, moves and embedded sites stand still; jobs on Kubernetes go on"
 
+_WHAT_IS_MEANT = "stop waiting only (the run goes on), cancel the run, or go on waiting? [w/c/g]"
+
 
 def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], bool] | None = None) -> None:
-    """Show a run until it has ended, advice first, receipt last.
+    """Show a run until it has ended, advice first, receipt last; an interrupt asks what is meant, where it can.
 
     Args:
         run: The run.
         voice: Where to.
         zone: The zone in which times are shown; None: the machine's.
         until: Asked again and again; true ends the following earlier.
+
+    Raises:
+        KeyboardInterrupt: The waiting is to end, the run goes on.
     """
     submission = run.submission
     if submission.request.due_at is not None:
@@ -40,7 +47,7 @@ def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], b
             raise _EnoughError
 
     try:
-        run.wait(each=each)
+        _wait(run, voice, each)
     except _EnoughError:
         return
     each()
@@ -51,6 +58,24 @@ def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], b
         voice.say(f"run {run.id} is cancelled; nothing of it is left running")
     if hint := hint_for(run):
         voice.say(hint)
+
+
+def _wait(run: Run, voice: Voice, each: Callable[[], None]) -> None:
+    """Wait for the end; an interrupt asks once what is meant, and without an answer ends the waiting only."""
+    while True:
+        try:
+            run.wait(each=each)
+            return
+        except KeyboardInterrupt:
+            answer = (voice.ask(_WHAT_IS_MEANT) or "w").lower()[:1]
+            if answer == "c":
+                voice.say(f"cancelling run {run.id}")
+                with suppress(UserError):  # it has ended meanwhile
+                    run.cancel()
+            elif answer == "g":
+                voice.say(f"waiting for run {run.id}")
+            else:
+                raise
 
 
 def hint_for(run: Run) -> str:
@@ -72,6 +97,8 @@ class _Teller:
         self._run = run
         self._voice = voice
         self._zone = zone
+        self._asks = run.submission.request.move == "ask"
+        self._proposed = 0
         self._advised = False
         self._journal = 0
 
@@ -89,9 +116,13 @@ class _Teller:
                 self._voice.say(_IF_THIS_SLEEPS)
         notes = run.journal()
         for _at, text in notes[self._journal :]:
-            if text.startswith(("epoch ", "leaves ")):
+            if text.startswith(("epoch ", "leaves ", "stays on ")):
                 self._voice.say(text)
         self._journal = len(notes)
+        if self._asks and (proposal := run.proposal) is not None and proposal.number != self._proposed:
+            self._proposed = proposal.number
+            how = f"to move it: greenkernel runs relocate {run.id} {proposal.site}"
+            self._voice.say(f"{proposal_text(proposal, zone=self._zone)}; {how}")
         self._voice.status(_status(run))
 
 

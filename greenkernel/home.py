@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from greenkernel.osfacts import user_id
 from greenkernel.records import Offer, RunState
 from greenkernel.run.journal import Entry, Journal
 from greenkernel.settings import JOURNAL_FILE, Settings
+from greenkernel.store.blobs import name_of as blob_name
 from greenkernel.store.hashing import keyed_hash
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import RunStore, run_ids
@@ -91,7 +93,7 @@ class Home:
         """What brings one run on."""
         from greenkernel.run.conduct import Conductor
 
-        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock)
+        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock, self.settings.timezone)
 
     def offers(self) -> dict[str, Offer]:
         """What each site can give now."""
@@ -129,6 +131,22 @@ class Home:
                 if entry is not None:
                     self.journal.add(entry)
         self.journal.forget(sorted(known - set(stored)))
+
+    def remove(self, runs: Sequence[str]) -> None:
+        """Remove runs that have ended: logs, records, receipts. Blobs are shared with other runs and stay."""
+        for run in runs:
+            self.run_store(run).delete()
+            shutil.rmtree(self.settings.home / "scratch" / run, ignore_errors=True)
+        self.journal.forget(runs)
+
+    def purge(self, run: str) -> None:
+        """Remove a run that has ended with its payload: every blob that no other run of the home names."""
+        blobs = self.run_store(run).named_blobs()
+        for other in run_ids(self.objects):
+            if other != run:
+                blobs -= self.run_store(other).named_blobs()
+        self.objects.delete(*(blob_name(address) for address in sorted(blobs)))
+        self.remove([run])
 
     def _entry(self, run: str) -> Entry | None:
         """A run as its objects describe it; None where it is another home's, or not whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any
 from greenkernel.errors import GreenKernelError, UserError
 from greenkernel.options import OPTIONS, Parser, add_options
 
-_WAITS = "waiting for the run; Interrupt stops the waiting only, the run goes on"
+_WAITS = "waiting for the run; Ctrl-C ends the waiting, the run goes on; where it can it asks first"
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -56,9 +57,10 @@ class Magics:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
-        from greenkernel.commands import words
+        from greenkernel.commands import move_policy, words
 
         given = _train_parser().parse_args(words(line))
+        given.move = move_policy(given.move, lambda text: self._voice().say(text), answerable=self._can_answer())
         home = self._home(given.sites)
         inside = self._is_inside()
         leaves = not given.wait and not given.dry_run and not inside and self._can_click()
@@ -159,10 +161,12 @@ class Magics:
         from greenkernel.commands import runs_command, runs_parser, words
 
         given = runs_parser("%greenruns").parse_args(words(line))
-        if given.what == "attach" and self._can_click():
+        if given.what in ("attach", "resume") and self._can_click():
             from greenkernel.session import attach
 
             run = attach(given.run, namespace=self._shell.user_ns, home=self._home(None))
+            if given.what == "resume":
+                run.resume()
             if not run.state.ended:
                 self._leave(run, self._home(None), can_choose=True)
                 return
@@ -197,6 +201,10 @@ class Magics:
         from greenkernel.notebook.frontend import can_click
 
         return can_click(self._shell)
+
+    def _can_answer(self) -> bool:
+        """True where a person sits in front of it."""
+        return self._can_click() if hasattr(self._shell, "kernel") else sys.stdin.isatty()
 
     def _is_inside(self) -> bool:
         """True where the magic is part of a cell, such as one of ``%%time``: its value is for that cell."""

@@ -136,7 +136,7 @@ OPTIONS: tuple[Option, ...] = (
         name="move",
         kind="value",
         metavar="POLICY",
-        help="auto (default): move the running cell when it pays; never: stay",
+        help="auto (default): move the running cell when it pays; ask: propose it, stay without an answer; never: stay",
         parse=_choice("move", "auto", "ask", "never"),
     ),
     Option(name="auto", kind="flag", help="take the recommended site without asking"),
@@ -218,9 +218,8 @@ def resolve(given: Mapping[str, Any]) -> Wanted:
             raise UserError(f"{dest!r} is not an option", what_to_do=advice)
         if value is None or value is False or value in ((), []):
             continue
-        if not option.built or (dest == "move" and value == "ask"):
-            shown = "--move ask" if dest == "move" else f"--{option.name}"
-            raise NotBuiltYetError(f"{shown} is not built yet", what_to_do="Leave it out")
+        if not option.built:
+            raise NotBuiltYetError(f"--{option.name} is not built yet", what_to_do="Leave it out")
         kept[dest] = _converted(option, value)
     return Wanted(**kept)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from greenkernel.model.progress import remaining
 from greenkernel.plan.path import solve
@@ -37,11 +37,18 @@ class Planner:
         predictions: For each site and core count.
         grids: Signal and tariff of each site.
         payload_bytes: What travels to a site.
+        zone: The zone in which reasons tell times; None: the machine's.
     """
 
     def __init__(
-        self, request: Request, predictions: Sequence[Prediction], grids: Mapping[str, SiteGrid], payload_bytes: int
+        self,
+        request: Request,
+        predictions: Sequence[Prediction],
+        grids: Mapping[str, SiteGrid],
+        payload_bytes: int,
+        zone: tzinfo | None,
     ) -> None:
+        self._zone = zone
         self._request = request
         self._grids = grids
         self._payload_bytes = payload_bytes
@@ -50,7 +57,7 @@ class Planner:
         comparable(grid.signal for grid in grids.values())
 
     def first(self, now: datetime) -> Plan | Impossible:
-        """The plan before the run."""
+        """The plan before the run; where a person is asked about moves it relies on none."""
         if not self._predictions:
             reasons = dict.fromkeys(f"{p.site}: {p.why_not}" for p in self._excluded)
             return Impossible(reason=f"no site can run this cell ({'; '.join(reasons)})", what_would_help=())
@@ -89,6 +96,7 @@ class Planner:
             work_left=1 - done,
             current=self._predictions.index(here),
             repeat_s=_not_recorded_s(progress, here),
+            can_move=self._request.move == "auto" or seen.may_ask,
         )
         decision = decide(seen.plan.plan, problem, self._calm(seen, epoch, here, now))
         if decision.plan is None and not isinstance(decision, Refused):
@@ -98,6 +106,21 @@ class Planner:
         saving_g = stay.emissions_g.mid - plan.emissions_g.mid if plan and isinstance(stay, Plan) else None
         refused = _refused(seen.plan, decision, epoch.site, now)
         return PlanNow(plan=plan or seen.plan.plan, saving_g=saving_g, refused=refused)
+
+    def onward(self, seen: Seen, now: datetime) -> PlanNow | None:
+        """The plan for what is left of a run that was stopped and is resumed, None where the present one has to do."""
+        if seen.plan is None or not self._predictions:
+            return None
+        epoch, progress, done = seen.epoch, seen.progress, 0.0
+        if epoch is not None and progress is not None:
+            at = [p for p in self._predictions if (p.site, p.cores) == (epoch.site, epoch.cores) and p.cpu_s.mid > 0]
+            done = min(_MOST_DONE, progress.recorded_cpu_s / at[0].cpu_s.mid) if at else 0.0
+        kept_bytes = progress.record_bytes if progress is not None else 0
+        problem = self._problem(now, self._predictions, self._payload_bytes + kept_bytes, work_left=1 - done)
+        plan = solve(problem)
+        if isinstance(plan, Impossible):  # the due date cannot be promised any more: as quick as possible
+            plan = solve(replace(problem, goal="time", due_at=None, can_wait=False))
+        return None if isinstance(plan, Impossible) else PlanNow(plan=plan, refused=seen.plan.refused)
 
     def _calm(self, seen: Seen, epoch: EpochOpen, here: Prediction, now: datetime) -> Calm:
         return Calm(
@@ -117,6 +140,7 @@ class Planner:
         work_left: float = 1.0,
         current: int | None = None,
         repeat_s: float = 0.0,
+        can_move: bool | None = None,
     ) -> Problem:
         due_at = self._request.due_at
         times_s = [p.time_s.mid * work_left + p.startup_s.mid for p in predictions]
@@ -136,8 +160,9 @@ class Planner:
             repeat_s=repeat_s,
             min_gain_ratio=_LEAST_GAIN,
             can_wait=due_at is not None and current is None,
-            can_move=self._request.move == "auto",
+            can_move=self._request.move == "auto" if can_move is None else can_move,
             currency=predictions[0].currency,
+            zone=self._zone,
         )
 
     def _option(self, p: Prediction, now: datetime, slot_s: float, slots: int, moved_bytes: int) -> Option:

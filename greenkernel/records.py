@@ -18,7 +18,7 @@ from typing import Any, Literal
 SCHEMA = 1
 
 Goal = Literal["co2", "energy", "cost", "time"]
-MovePolicy = Literal["auto", "never"]
+MovePolicy = Literal["auto", "ask", "never"]
 
 
 class RunState(StrEnum):
@@ -460,6 +460,25 @@ class EpochOpen:
     reason: str
     believed: tuple[RecordRef, ...] = ()
     predicted_saving_g: float | None = None
+    resumes: int = 0
+    """How often the run had been resumed by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A move that a person is asked about under ``--move ask``: without an answer by ``until`` the run stays.
+
+    ``settled``: it was answered by staying, or nobody answered in time.
+    """
+
+    number: int
+    epoch: int
+    site: str
+    saving_g: float | None
+    reason: str
+    asked_at: datetime
+    until: datetime
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,21 @@ from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.options import Wanted, due_at, resolve
-from greenkernel.records import EpochOpen, Plan, Prediction, Profile, Progress, Receipt, Request, RunState, plain
+from greenkernel.records import (
+    EpochOpen,
+    Plan,
+    Prediction,
+    Profile,
+    Progress,
+    Proposal,
+    Receipt,
+    Request,
+    RunState,
+    plain,
+)
 from greenkernel.run.follow import Follower
 from greenkernel.run.journal import Entry
+from greenkernel.run.proposal import is_open
 from greenkernel.store.returned import Shown
 from greenkernel.store.runs import Advice, RunStore, Submission, Wish
 
@@ -96,13 +108,22 @@ class Run:
     def state(self) -> RunState:
         """Where the run stands."""
         end = self._store.ended()
-        return end.state if end is not None else RunState(self._entry().state)
+        if end is not None:
+            return end.state
+        entry = self._entry()
+        if entry is None:  # it was removed meanwhile
+            return RunState.CANCELLED
+        state = RunState(entry.state)
+        return RunState.STARTING if state.ended else state  # the journal learns of a resume a little later
 
     @property
     def detail(self) -> str:
         """The rest in words: queued, unreachable, why it failed."""
         end = self._store.ended()
-        return self._entry().detail if end is None else end.error or ""
+        if end is not None:
+            return end.error or ""
+        entry = self._entry()
+        return entry.detail if entry is not None else "it was removed"
 
     @property
     def advice(self) -> Advice | None:
@@ -149,7 +170,7 @@ class Run:
     @property
     def receipt(self) -> Receipt | None:
         """What the run took; None until it has ended."""
-        return self._store.receipt()
+        return self._store.receipt() if self._store.ended() is not None else None
 
     def follower(self) -> Follower:
         """Reads what the cell prints and shows, from the beginning."""
@@ -183,9 +204,66 @@ class Run:
         wish = Wish(kind="relocate", site=self._known(site), at=self._home.clock.now())
         self._wish(f"relocate-{number:04d}", wish)
 
+    @property
+    def proposal(self) -> Proposal | None:
+        """The move that waits for an answer under ``--move ask``: `relocate` there, or `stay`."""
+        proposal, last = self._store.proposal(), self._store.last_epoch()
+        if proposal is None or last is None or self._store.ended() is not None:
+            return None
+        wishes = self._store.wishes().values()
+        return proposal if is_open(proposal, wishes, last.epoch, self._home.clock.now()) else None
+
+    def stay(self) -> None:
+        """Answer the move that is proposed: the run stays where it is.
+
+        Raises:
+            UserError: No move is proposed now.
+        """
+        proposal = self.proposal
+        if proposal is None:
+            raise UserError(f"run {self.id} proposes no move now")
+        wish = Wish(kind="stay", site=None, at=self._home.clock.now(), proposal=proposal.number)
+        self._wish(f"stay-{proposal.number:04d}", wish)
+
     def cancel(self) -> None:
         """Stop the run everywhere; `wait` returns when it is really stopped."""
-        self._wish("cancel", Wish(kind="cancel", site=None, at=self._home.clock.now()))
+        self._open()
+        self._store.cancel(self._home.clock.now())
+        self._care(at_once=True)
+
+    def resume(self) -> None:
+        """Go on, from what it has recorded, with a run that was cancelled or failed for a reason not the cell's own.
+
+        Raises:
+            UserError: It has not ended, it is done, or its cell has raised an error.
+        """
+        end, result = self._store.ended(), self._store.result()
+        if end is None:
+            raise UserError(f"run {self.id} has not ended, it is {self.state}", what_to_do="Attach it to follow it")
+        if result is not None and result.error is not None:
+            what = f"the cell of run {self.id} has raised {result.error.type_name}"
+            raise UserError(what, what_to_do="Mend the cell and submit it again")
+        if result is not None or end.state is RunState.DONE:
+            raise UserError(f"run {self.id} is done", what_to_do="To run its cell once more, submit it again")
+        advice = self._store.advice()
+        if advice is not None and advice.plan is None:
+            self._store.forget_advice()
+        self._store.resume(end, self._home.clock.now())
+        # After the wish: a controller that closes the run at this moment looks for it once more.
+        self._home.journal.update(self.id, state=RunState.STARTING, detail="resumed", is_open=True)
+        self._home.journal.note(self.id, f"resumed after: {end.state}{f': {end.error}' if end.error else ''}")
+        self._care(at_once=True)
+
+    def purge(self) -> None:
+        """Remove all that a run that has ended has left: logs, records, receipt, and what travelled.
+
+        Raises:
+            UserError: It has not ended.
+        """
+        if not self.state.ended:
+            raise UserError(f"run {self.id} has not ended, it is {self.state}", what_to_do="Cancel it first")
+        self.wait_stopped()
+        self._home.purge(self.id)
 
     def wait(self, timeout: float | None = None, *, each: Callable[[], None] | None = None) -> Run:
         """Wait until the run has ended.
@@ -207,6 +285,13 @@ class Run:
                 raise TimeoutError(f"run {self.id} has not ended within {timeout} s; it goes on")
             time.sleep(pause_s)
         return self
+
+    def wait_stopped(self) -> None:
+        """Wait until the run has ended and nothing of it is left on any site."""
+        self.wait()
+        while (entry := self._entry()) is not None and entry.open:
+            self._care()
+            time.sleep(_LOCAL_POLL_S)
 
     def wait_a_while(self, seconds: float) -> None:
         """Wait until the run has ended, or so many seconds have passed; sees to it that the controller lives."""
@@ -346,6 +431,8 @@ class Run:
         if not at_once and time.monotonic() - self._cared_at < _CARE_S:
             return
         self._cared_at = time.monotonic()
+        if self._entry() is None:
+            raise UserError(f"run {self.id} was removed")
         home = self._home.settings.home
         started = ensure_controller(home, self._home.settings.sites_path)
         self._starts = self._starts + 1 if started else 0
@@ -355,12 +442,15 @@ class Run:
                 what_to_do=f"Look into {home / LOG_FILE}",
             )
 
-    def _entry(self) -> Entry:
-        for entry in self._home.journal.entries():
-            if entry.id == self.id:
-                return entry
-        self._home.sync_journal()
-        return next(entry for entry in self._home.journal.entries() if entry.id == self.id)
+    def _entry(self) -> Entry | None:
+        """The run in the journal, None where it was removed."""
+        for look_again in (True, False):
+            found = [entry for entry in self._home.journal.entries() if entry.id == self.id]
+            if found:
+                return found[0]
+            if look_again:
+                self._home.sync_journal()
+        return None
 
 
 def train(

@@ -1,9 +1,10 @@
-"""Durations, sizes, energy, grams and money: read from options, written into tables and sentences."""
+"""Durations, times of day, sizes, energy, grams and money: read from options, written into tables and sentences."""
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import datetime, tzinfo
 from typing import Final
 
 from greenkernel.errors import UserError
@@ -61,6 +62,13 @@ def parse_bytes(text: str) -> int:
     if match is None or factor is None:
         raise UserError(f"{text!r} is no size", what_to_do="Write a number with its unit, such as 4GiB or 512MiB")
     return round(float(match[1]) * factor)
+
+
+def clock_text(when: datetime, zone: tzinfo | None, *, today: datetime, seconds: bool = False) -> str:
+    """A time of day in a zone (None: the machine's), with its date where that is another one."""
+    here = when.astimezone(zone)
+    time = f"{here:%H:%M:%S}" if seconds else f"{here:%H:%M}"
+    return time if here.date() == today.astimezone(zone).date() else f"{here:%d %b} {time}"
 
 
 def format_duration(duration_s: float) -> str:

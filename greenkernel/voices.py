@@ -28,6 +28,10 @@ class Voice(Protocol):
         """Something that the cell printed or showed."""
         ...
 
+    def ask(self, question: str) -> str | None:
+        """A person's answer, in one line; None where nobody can be asked, or does not answer."""
+        ...
+
 
 class Terminal:
     """Our words on stderr; the cell's stdout and stderr are its own."""
@@ -55,6 +59,17 @@ class Terminal:
             print("\n".join(event.data["traceback"]), file=sys.stderr, flush=True)
         elif event.kind == "display" and event.data and "text/plain" in event.data:
             print(event.data["text/plain"], flush=True)
+
+    def ask(self, question: str) -> str | None:
+        """A line of stdin; an interrupt, the end of the file and what is no terminal are no answer."""
+        if not sys.stdin.isatty():
+            return None
+        print(f"\n{question} ", end="", file=sys.stderr, flush=True)
+        try:
+            return sys.stdin.readline().strip() or None
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            return None
 
 
 def show_value(shell: Any, data: dict[str, Any], metadata: dict[str, Any]) -> None:
@@ -130,6 +145,10 @@ class NotebookVoice:
         publisher.publish(
             event.data or {}, event.metadata or {}, transient=transient, update=event.kind == "update_display"
         )
+
+    def ask(self, question: str) -> str | None:
+        """Nobody: in a notebook the panel asks."""
+        return None
 
     def _after_the_error(self, event: LogEvent) -> None:
         """The shell shows the error once the magic has raised it; what came later is shown then."""

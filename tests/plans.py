@@ -28,7 +28,7 @@ def option(site: str, intensity: list[float], **changes: Any) -> Option:
 
 def problem(*options: Option, **changes: Any) -> Problem:
     """These options on hourly slots from START."""
-    given: dict[str, Any] = {"start": START, "slot_s": HOUR, "slots": len(options[0].intensity), **changes}
+    given: dict[str, Any] = {"start": START, "slot_s": HOUR, "slots": len(options[0].intensity), "zone": UTC, **changes}
     return Problem(options=options, **given)
 
 

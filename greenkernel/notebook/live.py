@@ -36,6 +36,10 @@ class Actions:
         """Move the run."""
         self._run.relocate(site)
 
+    def stay(self) -> None:
+        """Leave the run where it is."""
+        self._run.stay()
+
 
 class Live:
     """Follows a run until it has ended.

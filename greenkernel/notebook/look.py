@@ -73,6 +73,7 @@ class Looker:
             receipt=run.receipt if state.ended else None,
             error=run.detail if state.ended and run.detail else None,
             dry_run=request.dry_run,
+            proposal=run.proposal if request.move == "ask" else None,
         )
 
     def _intensities(self, advice: Advice) -> tuple[SiteIntensity, ...]:

@@ -52,7 +52,7 @@ class Page:
 
         state = self._looker.look()
         tasks = state.progress.tasks_done if state.progress is not None else 0
-        looks = (state.state, state.detail, len(state.epochs), state.receipt is not None, tasks // 20)
+        looks = (state.state, state.detail, len(state.epochs), state.receipt is not None, tasks // 20, state.proposal)
         self._shown_at = time.monotonic()
         if looks == self._last:
             return

@@ -1,15 +1,42 @@
-"""The buttons under the panel: Run, Relocate and its target, Cancel, which asks once in its own place."""
+"""The buttons of the panel: Run, Relocate and its target, Cancel, which asks once in its own place; Move and Stay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Any
 
 import ipywidgets
 
-from greenkernel.panel.controls import at_once, button, visible
+from greenkernel.panel.controls import at_once, button, html_box, visible
+from greenkernel.panel.fragments import proposal_html
 from greenkernel.panel.state import PanelState
 from greenkernel.records import RunState
+
+
+class Question(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
+    """A move that is proposed, with its two answers.
+
+    Args:
+        move: Move was pressed, with the site.
+        stay: Stay was pressed.
+    """
+
+    def __init__(self, *, move: Callable[[str], None], stay: Callable[[], None]) -> None:
+        self._site = ""
+        self._text = html_box(kind="gk-proposal", flex="0 1 auto")
+        self._move = button("Move", "Go there now, with what has been computed", "gk-move", lambda: move(self._site))
+        self._stay = button("Stay", "Stay here; nothing is asked for a while", "gk-stay", stay)
+        layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+        super().__init__([self._text, self._move, self._stay], layout=layout)
+
+    def show(self, state: PanelState, zone: tzinfo | None, *, acting: bool) -> None:
+        """Show the question while it stands."""
+        self._text.value = proposal_html(state, zone, command=False)
+        self._site = state.proposal.site if state.proposal is not None else ""
+        visible(self, bool(self._text.value))
+        for widget in (self._move, self._stay):
+            widget.disabled = acting
 
 
 class Buttons(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types

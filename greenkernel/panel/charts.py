@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from greenkernel.panel.chartframe import HEIGHT_PX, LANES_PX, frame
 from greenkernel.panel.state import PanelState
-from greenkernel.panel.words import clock_text, simulated_text
+from greenkernel.panel.words import simulated_text
 from greenkernel.records import Plan, SignalPoint
+from greenkernel.units import clock_text
 
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MOST_POINTS: Final = 1500

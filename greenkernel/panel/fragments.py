@@ -10,9 +10,10 @@ from typing import Final
 from greenkernel.options import describe_due
 from greenkernel.panel.rows import SiteRow, remaining_s
 from greenkernel.panel.state import PanelState
-from greenkernel.panel.words import clock_text, escape, log_lines
+from greenkernel.panel.text import proposal_text
+from greenkernel.panel.words import escape, log_lines
 from greenkernel.records import Capture, Profile
-from greenkernel.units import format_bytes, format_duration
+from greenkernel.units import clock_text, format_bytes, format_duration
 
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
 _CELL: Final = f"padding:3px 10px 3px 0;text-align:left;vertical-align:top;border-bottom:{_LINE};background:transparent"
@@ -37,6 +38,15 @@ def status_html(state: PanelState) -> str:
         return f"<b>{state.state}</b> {escape(state.detail)}"
     detail = f": {escape(state.detail)}" if state.detail else ""
     return f"<b>{state.state}</b>{here}{detail}"
+
+
+def proposal_html(state: PanelState, zone: tzinfo | None, *, command: bool) -> str:
+    """The move that is proposed, if any; with the command that answers where nothing can be clicked."""
+    if state.proposal is None or state.phase != "at work":
+        return ""
+    how = f"%greenruns relocate {state.run} {state.proposal.site}"
+    said = f"; <code>{escape(how)}</code> moves it" if command else ""
+    return f"<b>{escape(_capital(proposal_text(state.proposal, zone=zone)))}</b>{said}"
 
 
 def progress_html(state: PanelState) -> str:
@@ -165,6 +175,10 @@ def journal_html(state: PanelState, zone: tzinfo | None) -> str:
 def details_html(summary: str, inside: str) -> str:
     """Something that is opened by a click; open where markup is stripped."""
     return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def cores_text(count: int) -> str:

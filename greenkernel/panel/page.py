@@ -13,6 +13,7 @@ from greenkernel.panel.fragments import (
     manifest_summary,
     moves_html,
     progress_html,
+    proposal_html,
     sites_html,
     slices_html,
     slices_summary,
@@ -22,9 +23,10 @@ from greenkernel.panel.fragments import (
 from greenkernel.panel.receipts import receipt_html
 from greenkernel.panel.rows import site_rows
 from greenkernel.panel.state import PanelState
-from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, receipt_text
-from greenkernel.panel.words import clock_text, escape, simulated_text
+from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, proposal_text, receipt_text
+from greenkernel.panel.words import escape, simulated_text
 from greenkernel.records import RunState
+from greenkernel.units import clock_text
 
 _STOPPED: Final = "nothing of it is left running, and the notebook's names are as they were"
 MOST_HTML_BYTES: Final = 60_000
@@ -41,6 +43,7 @@ def page_html(state: PanelState, *, zone: tzinfo | None) -> str:
             parts[0],
             f"<div>{status_html(state)}</div>",
             f"<div>{progress_html(state)}</div>",
+            f"<div>{proposal_html(state, zone, command=True)}</div>" if state.proposal is not None else "",
             *_during(state, zone),
         ]
     if state.phase != "ended":
@@ -64,6 +67,7 @@ def page_text(state: PanelState, *, zone: tzinfo | None) -> str:
         lines += [f"  error: {state.error}"] if state.error and state.receipt is None else []
         lines += [receipt_text(state.receipt, zone=zone)] if state.receipt is not None else []
     else:
+        lines += [f"  {proposal_text(state.proposal, zone=zone)}"] if state.proposal is not None else []
         lines.append(manifest_text(state.capture))
         lines += [profile_text(state.profile)] if state.profile is not None else []
         lines += [predictions_text(state.predictions, state.plan)] if state.predictions else []
@@ -101,6 +105,8 @@ def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
     cancelled = state.state is RunState.CANCELLED
     why = [word for word in (state.error or state.detail, _STOPPED if cancelled else "") if word]
     shown = f"<div><b>{state.state}</b>{': ' if why else ''}{escape('; '.join(why))}</div>"
+    if cancelled:
+        shown += f"<div>It goes on from its records with <code>%greenruns resume {escape(state.run)}</code>.</div>"
     if state.receipt is not None:
         shown = (shown if cancelled else "") + receipt_html(state.receipt, zone)
     log = log_html(state.log_tail) if state.error else ""

@@ -8,10 +8,10 @@ from typing import Final
 from greenkernel.clock import GridTime
 from greenkernel.panel.fragments import cores_text, count_text, details_html, figure_html, table_html
 from greenkernel.panel.rows import is_known
-from greenkernel.panel.text import interval_text
-from greenkernel.panel.words import clock_text, escape, simulated_text
+from greenkernel.panel.text import interval_text, saved_text
+from greenkernel.panel.words import escape, simulated_text
 from greenkernel.records import Move, Receipt
-from greenkernel.units import format_amount, format_duration, format_interval
+from greenkernel.units import clock_text, format_amount, format_duration, format_interval
 
 _MOST_ITEMS: Final = 30
 _MOST_LINES: Final = 8
@@ -34,7 +34,7 @@ def receipt_html(receipt: Receipt, zone: tzinfo | None) -> str:
         where = "" if baseline.name.endswith(f" {baseline.site}") else f" ({escape(baseline.site, most=60)})"
         place = f"{escape(baseline.name, most=60)}{where}"
         rows.append((place, interval_text(baseline.emissions_g, "g CO2e")))
-    rows.append(("saved, profiling counted", f"<b>{interval_text(receipt.saved_g, 'g CO2e')}</b>"))
+    rows.append(("saved, profiling counted", f"<b>{saved_text(receipt)}</b>"))
     rows.append(("profile", _profile_share(receipt)))
     found = [table_html(("receipt", escape(receipt.name, most=80)), rows, label="receipt"), _stays(receipt, zone)]
     found += [_move(move) for move in receipt.moves[-_MOST_LINES:]]

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, tzinfo
 
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import interval_text
-from greenkernel.panel.words import SECONDS_BELOW_S, clock_text
+from greenkernel.panel.words import SECONDS_BELOW_S
 from greenkernel.records import Alternative, Interval, Plan, Prediction, Progress
+from greenkernel.units import clock_text
 
 _TOO_WIDE = 100.0
 _NOT_KNOWN = "not known"

@@ -15,6 +15,7 @@ from greenkernel.records import (
     Prediction,
     Profile,
     Progress,
+    Proposal,
     Receipt,
     RunState,
     SignalPoint,
@@ -63,6 +64,7 @@ class PanelState:
     receipt: Receipt | None
     error: str | None
     dry_run: bool = False
+    proposal: Proposal | None = None
 
     @property
     def phase(self) -> Phase:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Receipt
-from greenkernel.units import format_amount, format_bytes, format_duration, format_interval
+from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Proposal, Receipt
+from greenkernel.units import clock_text, format_amount, format_bytes, format_duration, format_interval
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> str:
@@ -76,6 +76,18 @@ def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
     return f"plan: {', then '.join(steps)}; done {clock(plan.finish_at)}, at the latest {latest}\n  {plan.reason}"
 
 
+def proposal_text(proposal: Proposal, *, zone: tzinfo | None) -> str:
+    """The move that is proposed, what it is to bring, and what happens without an answer."""
+    until = clock_text(proposal.until, zone, today=proposal.asked_at)
+    saving_g = proposal.saving_g or 0.0
+    gain = (
+        f"would save {format_amount(saving_g, 'g CO2e', digits=2)}"
+        if saving_g > 0
+        else f"is better ({proposal.reason})"
+    )
+    return f"moving to {proposal.site} now {gain}; without an answer by {until} it stays"
+
+
 def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     """Predicted against measured, stays, moves, items and the comparison with now, at home."""
     lines = [f"receipt of run {receipt.run} ({receipt.name}): {receipt.state}"]
@@ -101,7 +113,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     lines.append(f"  emissions: {interval_text(total.total, 'g CO2e')} ({parts})")
     for baseline in receipt.baselines:
         lines.append(f"  {baseline.name} ({baseline.site}): {interval_text(baseline.emissions_g, 'g CO2e')}")
-    lines.append(f"  saved, profiling counted: {interval_text(receipt.saved_g, 'g CO2e')}")
+    lines.append(f"  saved, profiling counted: {saved_text(receipt)}")
     if receipt.clock.factor != 1:
         second = format_duration(receipt.clock.factor)
         lines.append(f"  real work, simulated grid: one real second is {second} of the grid's time")
@@ -112,6 +124,12 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
 def interval_text(value: Interval, unit: str) -> str:
     """An interval with sensible digits."""
     return format_interval(value.low, value.mid, value.high, unit)
+
+
+def saved_text(receipt: Receipt) -> str:
+    """What was saved, or why that cannot be said."""
+    source = receipt.saved_g.source
+    return source if source.startswith("no baseline") else interval_text(receipt.saved_g, "g CO2e")
 
 
 def _time_lines(receipt: Receipt) -> list[str]:

@@ -16,7 +16,7 @@ import ipywidgets
 from IPython.display import display
 
 from greenkernel.errors import GreenKernelError
-from greenkernel.panel.buttons import Buttons
+from greenkernel.panel.buttons import Buttons, Question
 from greenkernel.panel.charts import chart_spec
 from greenkernel.panel.controls import STYLE, SiteTable, html_box, visible
 from greenkernel.panel.fragments import (
@@ -54,6 +54,10 @@ class Actions(Protocol):
 
     def relocate(self, site: str) -> None:
         """Go to another site."""
+        ...
+
+    def stay(self) -> None:
+        """Answer the move that is proposed by staying."""
         ...
 
 
@@ -143,8 +147,9 @@ class Panel:
         self._buttons = Buttons(
             run=self._on_run, relocate=self._on_relocate, cancel=self._on_cancel, again=self._refresh
         )
-        parts = [html_box(STYLE), self._title, self._status, self._bar, self._left, self._moves, self._no_plan]
-        parts += [self._table, self._chart_box, self._manifest, self._slices, self._journal, self._log]
+        self._question = Question(move=self._on_relocate, stay=self._on_stay)
+        parts = [html_box(STYLE), self._title, self._status, self._bar, self._left, self._question, self._moves]
+        parts += [self._no_plan, self._table, self._chart_box, self._manifest, self._slices, self._journal, self._log]
         self._root = ipywidgets.VBox([*parts, self._buttons, self._message])
         self._root.add_class("gk-panel")
 
@@ -176,6 +181,7 @@ class Panel:
             self._status.value = status_html(state)
             self._bar.value = bar_html(state)
             self._left.value = progress_html(state) if phase == "at work" else ""
+            self._question.show(state, self._zone, acting=self._acting)
             self._no_plan.value = no_plan_html(state)
             self._moves.value = moves_html(state, self._zone)
             self._journal.value = journal_html(state, self._zone)
@@ -235,6 +241,10 @@ class Panel:
     def _on_relocate(self, site: str) -> None:
         if self._act(lambda: self._actions.relocate(site)):
             self._tell(f"Asked to go to {site}.")
+
+    def _on_stay(self) -> None:
+        if self._act(self._actions.stay):
+            self._tell("It stays.")
 
     def _on_cancel(self) -> None:
         if self._act(self._actions.cancel):

@@ -1,10 +1,9 @@
-"""Small pieces of text that the views of a run share: times of day, ranges, escaping, bounded tails."""
+"""Small pieces of text that the views of a run share: escaping, bounded tails, the grid's clock."""
 
 from __future__ import annotations
 
 import html
 import re
-from datetime import datetime, tzinfo
 from typing import Final
 
 from greenkernel.clock import GridTime
@@ -21,13 +20,6 @@ def escape(text: object, *, most: int = 400) -> str:
     shown = str(text)
     shown = shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
     return html.escape(_CONTROLS.sub(" ", shown))
-
-
-def clock_text(when: datetime, zone: tzinfo | None, *, today: datetime, seconds: bool = False) -> str:
-    """A time of day, with its date where that is another one."""
-    here = when.astimezone(zone)
-    time = f"{here:%H:%M:%S}" if seconds else f"{here:%H:%M}"
-    return time if here.date() == today.astimezone(zone).date() else f"{here:%d %b} {time}"
 
 
 def log_lines(text: str, *, most_lines: int = 8, most_bytes: int = 4096) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 import numpy as np
@@ -71,7 +71,8 @@ class Problem:
     ``work_left`` is in (0, 1]. ``current`` is the option that it runs on, None before the start. ``repeat_s`` are
     seconds of work on the option being left that a move repeats, because no record holds them. A move must gain more
     than ``min_gain`` (goal's unit) and ``min_gain_ratio`` times the cost of not moving. ``can_wait`` allows a later
-    start; without a due date it must then end within the slots, so keep their end fixed when planning again.
+    start; without a due date it must then end within the slots, so keep their end fixed when planning again. Reasons
+    tell times in ``zone``; None is the machine's.
     """
 
     start: datetime
@@ -88,6 +89,7 @@ class Problem:
     can_wait: bool = False
     can_move: bool = True
     currency: str = "EUR"
+    zone: tzinfo | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.work_left <= 1:

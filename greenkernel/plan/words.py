@@ -8,7 +8,7 @@ from greenkernel.plan.costs import Costs, Figures, Leg
 from greenkernel.plan.once import Once
 from greenkernel.plan.problem import Impossible, Option, Problem
 from greenkernel.records import Alternative
-from greenkernel.units import format_amount, format_duration
+from greenkernel.units import clock_text, format_amount, format_duration
 
 
 def reason(problem: Problem, costs: Costs, legs: Sequence[Leg], singles: Sequence[Once], penalty: float) -> str:
@@ -92,9 +92,7 @@ def moment(problem: Problem, after_s: float) -> str:
 
 
 def _clock(problem: Problem, after_s: float) -> str:
-    when = problem.when(after_s)
-    day = f"{when:%d %b} " if when.date() != problem.start.date() else ""
-    return f"{day}{when:%H:%M:%S} UTC" if problem.slot_s < 60 else f"{day}{when:%H:%M} UTC"
+    return clock_text(problem.when(after_s), problem.zone, today=problem.start, seconds=problem.slot_s < 60)
 
 
 def _lasting(legs: Sequence[Leg]) -> list[Leg]:

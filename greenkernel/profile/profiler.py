@@ -42,6 +42,7 @@ def profile(
     cores_max: int,
     clock: Clock,
     on_progress: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
     site: str = "here",
 ) -> Profile:
     """Run a cell on small slices of its data and say what they used.
@@ -55,6 +56,7 @@ def profile(
         cores_max: Most cores of this machine that slices may use.
         clock: Time.
         on_progress: Told in words what is done.
+        check: Asked again and again; what it raises ends the profile, with every process of it.
         site: What this machine is called in the slices.
 
     Raises:
@@ -75,7 +77,7 @@ def profile(
         notebook=request.folder,
     )
     began = clock.now()
-    profiler = Profiler(request, setup, folder, cores_max, on_progress, site)
+    profiler = Profiler(request, setup, folder, cores_max, on_progress, check, site)
     try:
         profiler.run()
     except PermanentError as e:
@@ -94,6 +96,7 @@ class Profiler:
     folder: Path
     cores_max: int
     on_progress: Callable[[str], None]
+    check: Callable[[], None]
     site: str
     notes: list[str] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
@@ -249,7 +252,7 @@ class Profiler:
     def _process(self, cores: int) -> SliceProcess:
         folder = self.folder / f"slice-{len(self._processes) + 1}"
         folder.mkdir(parents=True)
-        process = SliceProcess(self.setup, folder, cores)
+        process = SliceProcess(self.setup, folder, cores, self.check)
         self._processes.append(process)
         return process
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -89,9 +89,11 @@ class SliceProcess:
         setup: The cell.
         folder: An existing, empty folder.
         cores: How many cores it may use.
+        check: Asked while it is waited for; what it raises ends the wait, and with it everything of the slice.
     """
 
-    def __init__(self, setup: SliceSetup, folder: Path, cores: int) -> None:
+    def __init__(self, setup: SliceSetup, folder: Path, cores: int, check: Callable[[], None] = lambda: None) -> None:
+        self._check = check
         self._lines: queue.Queue[bytes] = queue.Queue()
         for name in ("home", "tmp"):
             (folder / name).mkdir()
@@ -152,7 +154,9 @@ class SliceProcess:
         Raises:
             PermanentError: The process ended without a word, or does not get ready.
         """
-        line = self._line(START_LIMIT_S)
+        began = time.monotonic()
+        while (line := self._line(EVERY_S)) is None and time.monotonic() - began < START_LIMIT_S:
+            self._check()
         if not line:
             raise PermanentError(f"a slice's process did not start: {self._last_words()}")
         return from_json(line, Ready)
@@ -185,6 +189,7 @@ class SliceProcess:
             if time.monotonic() - began >= limit_s:
                 self._stopped = True
                 return f"stopped after {limit_s:.0f} s"
+            self._check()
             watch.look()
         if not line:
             return f"its process ended: {self._last_words()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta, tzinfo
 from typing import Protocol
 
 from greenkernel.clock import Clock
@@ -14,12 +15,14 @@ from greenkernel.records import (
     JobSpec,
     JobStatus,
     Offer,
+    Proposal,
     Receipt,
     RecordRef,
     Result,
     RunState,
 )
 from greenkernel.run.journal import Journal
+from greenkernel.run.proposal import ASK_S, again_at
 from greenkernel.run.reconcile import (
     Accept,
     Action,
@@ -27,8 +30,10 @@ from greenkernel.run.reconcile import (
     Drain,
     Finish,
     OpenEpoch,
+    Propose,
     Seen,
     SeenJob,
+    Settle,
     Stop,
     Submit,
     closed,
@@ -37,6 +42,7 @@ from greenkernel.run.reconcile import (
 from greenkernel.run.state import describe
 from greenkernel.site.base import Site
 from greenkernel.store.runs import Advice, End, Failure, PlanNow, RunStore, Submission
+from greenkernel.units import clock_text
 
 # Between SIGTERM and SIGKILL: time to finish the task in flight and to write the last records.
 GRACE_S = 20.0
@@ -45,8 +51,17 @@ GRACE_S = 20.0
 class Adviser(Protocol):
     """What the conductor asks of the stages before it, so that it need not know them."""
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
-        """Profile, predict and plan; `UserError` where that is impossible."""
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
+        """Profile, predict and plan; `UserError` where that is impossible.
+
+        Args:
+            store: The run's.
+            submission: What was asked.
+            say: Told in words what is done.
+            check: Asked now and then; what it raises ends the advising with all that it has started.
+        """
         ...
 
     def replan(self, seen: Seen) -> PlanNow | None:
@@ -72,11 +87,18 @@ class SitesNow:
 
 
 class Conductor:
-    """Brings one run on, a step at a time."""
+    """Brings one run on, a step at a time; ``zone`` is the one in which its words tell times (None: the machine's)."""
 
     def __init__(
-        self, store: RunStore, sites: Mapping[str, Site], adviser: Adviser, journal: Journal, clock: Clock
+        self,
+        store: RunStore,
+        sites: Mapping[str, Site],
+        adviser: Adviser,
+        journal: Journal,
+        clock: Clock,
+        zone: tzinfo | None,
     ) -> None:
+        self._zone = zone
         self._store = store
         self._sites = sites
         self._adviser = adviser
@@ -86,6 +108,7 @@ class Conductor:
         self._epochs: list[EpochOpen] = []
         self._advising: threading.Thread | None = None
         self._advice_error: Exception | None = None
+        self._unwanted = threading.Event()
         self._last_seen_job = clock.now()
         self._draining = 0
 
@@ -116,9 +139,12 @@ class Conductor:
             except TemporaryError as e:
                 self._journal.note(self.run, f"{type(action).__name__} will be tried again: {e}")
         is_closed = closed(seen)
-        if self._advising is None or not self._advising.is_alive():
-            state, detail = describe(seen)
+        if not self._is_advising:
+            state, detail = describe(seen, self._zone)
             self._journal.update(self.run, state=state, detail=detail, is_open=not is_closed)
+            if is_closed and self._store.ended() is None:  # it was resumed while we looked
+                self._journal.update(self.run, state=RunState.STARTING, detail="resumed", is_open=True)
+                return False
         return is_closed
 
     def _look(self, sites_now: SitesNow) -> Seen:
@@ -141,6 +167,7 @@ class Conductor:
             advice=store.advice(),
             plan=store.plan(),
             wishes=tuple(store.wishes().values()),
+            proposal=store.proposal() if self._submission.request.move == "ask" else None,
             epochs=tuple(self._epochs),
             # Read in the order in which a runner writes backwards: a later word is never seen without the earlier.
             finished=store.finished(number),
@@ -174,16 +201,50 @@ class Conductor:
                     self._draining = action.epoch
                     self._journal.note(self.run, f"leaves {action.site}: {action.why}")
                 self._sites[action.site].drain(self.run, action.epoch)
+            case Propose():
+                self._propose(action, seen)
+            case Settle():
+                self._settle(action, seen)
             case Stop():
                 self._sites[action.site].stop(self.run, action.epoch)
             case Accept():
                 self._accept(action, seen)
+            case Finish() if self._is_advising:
+                self._unwanted.set()  # cancelled meanwhile: it has ended when no slice is left
             case Finish():
                 self._finish(action, seen)
 
+    def _propose(self, action: Propose, seen: Seen) -> None:
+        assert seen.epoch is not None
+        assert seen.plan is not None
+        proposal = Proposal(
+            number=seen.proposal.number + 1 if seen.proposal is not None else 1,
+            epoch=seen.epoch.epoch,
+            site=action.site,
+            saving_g=seen.plan.saving_g,
+            reason=seen.plan.plan.reason,
+            asked_at=seen.now,
+            until=seen.now + timedelta(seconds=ASK_S),
+        )
+        self._store.put_proposal(proposal)
+        until = clock_text(proposal.until, self._zone, today=seen.now)
+        self._journal.note(self.run, f"asks whether to move to {action.site}; without an answer by {until} it stays")
+
+    def _settle(self, action: Settle, seen: Seen) -> None:
+        assert seen.epoch is not None
+        self._store.put_proposal(replace(action.proposal, settled=True))
+        again = clock_text(again_at(action.proposal), self._zone, today=seen.now)
+        why = "as was answered" if action.answered else "for nobody has answered"
+        self._journal.note(self.run, f"stays on {seen.epoch.site}, {why}; asks again after {again} at the earliest")
+
+    @property
+    def _is_advising(self) -> bool:
+        return self._advising is not None and self._advising.is_alive()
+
     def _advise_beside(self, seen: Seen) -> None:
         """Profiling takes its time: it must not hold up the other runs."""
-        if self._advising is None or not self._advising.is_alive():
+        if not self._is_advising:
+            self._unwanted.clear()
             self._advising = threading.Thread(target=self._advise, args=(seen,), daemon=True)
             self._advising.start()
 
@@ -193,8 +254,14 @@ class Conductor:
         def say(text: str) -> None:
             self._journal.update(self.run, state=RunState.PROFILING, detail=text, is_open=True)
 
+        def check() -> None:
+            if self._unwanted.is_set():
+                raise _UnwantedError
+
         try:
-            advice = self._adviser.advise(self._store, submission, say)
+            advice = self._adviser.advise(self._store, submission, say, check)
+        except _UnwantedError:
+            return
         except TemporaryError as e:
             self._journal.note(self.run, f"advice will be tried again: {e}")
             return
@@ -211,6 +278,9 @@ class Conductor:
 
     def _open(self, action: OpenEpoch, seen: Seen) -> None:
         saving_g = seen.plan.saving_g if seen.plan is not None and action.trigger == "plan" else None
+        proposal = seen.proposal
+        if proposal is not None and (proposal.site, proposal.epoch + 1) == (action.site, action.epoch):
+            saving_g = proposal.saving_g  # it was asked about, and accepted
         opened = EpochOpen(
             run=self.run,
             epoch=action.epoch,
@@ -222,6 +292,7 @@ class Conductor:
             reason=action.reason,
             believed=self._believed(action.epoch),
             predicted_saving_g=saving_g,
+            resumes=seen.resumes,
         )
         if self._store.open_epoch(opened):
             kept = f" with {len(opened.believed)} records" if opened.believed else ""
@@ -275,7 +346,7 @@ class Conductor:
         self._store.accept(result)
 
     def _finish(self, action: Finish, seen: Seen) -> None:
-        end = End(state=action.state, at=self._clock.now(), error=action.error)
+        end = End(state=action.state, at=self._clock.now(), error=action.error, resumes=seen.resumes)
         seen = replace(seen, advice=self._store.advice())
         try:
             self._store.put_receipt(self._adviser.receipt(seen, self._store, end))
@@ -285,6 +356,10 @@ class Conductor:
             self._journal.note(self.run, f"there is no receipt: {e}")
         if self._store.end(end):
             self._journal.note(self.run, f"{end.state}{f': {end.error}' if end.error else ''}")
+
+
+class _UnwantedError(Exception):
+    """The run was cancelled while it was advised."""
 
 
 def verify(store: RunStore, result: Result) -> None:

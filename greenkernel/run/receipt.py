@@ -130,7 +130,7 @@ def make_receipt(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> Receipt:
         refused_moves=facts.refused,
         emissions_g=emissions,
         baselines=baselines,
-        saved_g=_saved(baselines, emissions.total),
+        saved_g=_saved(baselines, facts.home, emissions.total),
         clock=facts.clock,
         sources=facts.sources,
     )
@@ -250,14 +250,15 @@ def _move(facts: RunFacts, older: EpochFacts, newer: EpochFacts, tariffs: Mappin
 
 
 def _baselines(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> tuple[Baseline, ...]:
-    """The same job by the same method: at once, on one site, without profiling and without a move."""
+    """The same job by the same method: at once, on one site that could take it, without profiling or a move."""
     began = [epoch for epoch in facts.epochs if epoch.claimed_at is not None]
     if not began or facts.advised_at is None:
         return ()
     useful_cpu_s = sum(epoch.cpu_s for epoch in began) - sum(epoch.lost_cpu_s for epoch in began[:-1])
+    could = [p for p in facts.predictions if p.feasible or _could_at_home(facts, p)]
     found = []
     for site in (facts.home, *(site for site in tariffs if site != facts.home)):
-        prediction = _like(facts.predictions, site, began[0].opened.cores)
+        prediction = _like(could, site, began[0].opened.cores)
         if prediction is None:
             continue
         tariff, cores = tariffs[site], prediction.cores
@@ -271,6 +272,12 @@ def _baselines(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> tuple[Baseline
         emissions = tariff.grams(energy, facts.advised_at, end) + embodied
         found.append(Baseline(name=name, site=site, emissions_g=emissions))
     return tuple(found)
+
+
+def _could_at_home(facts: RunFacts, p: Prediction) -> bool:
+    """Home is what it is compared with also where only the due date or ``--site`` rules it out."""
+    unwanted = bool(facts.request.sites) and facts.home not in facts.request.sites
+    return p.site == facts.home and (unwanted or "too late" in (p.why_not or ""))
 
 
 def _useful_wall_s(epoch: EpochFacts, *, is_last: bool) -> float:
@@ -292,10 +299,12 @@ def _like(predictions: Sequence[Prediction], site: str, cores: int) -> Predictio
     return min(here, key=lambda p: abs(p.cores - cores), default=None)
 
 
-def _saved(baselines: Sequence[Baseline], total: Interval) -> Interval:
+def _saved(baselines: Sequence[Baseline], home_site: str, total: Interval) -> Interval:
     """Against "now, at home". Both sides have the same powers, so their errors are taken to go together."""
     if not baselines:
         return Interval.exact(0.0, "no baseline: the run did not start")
+    if baselines[0].site != home_site:
+        return Interval.exact(0.0, f"no baseline: {home_site}, which is home, cannot run the cell")
     home = baselines[0].emissions_g
     mid = home.mid - total.mid
     ends = (home.low - total.low, mid, home.high - total.high)

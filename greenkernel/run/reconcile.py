@@ -18,11 +18,13 @@ from greenkernel.records import (
     Offer,
     Prediction,
     Progress,
+    Proposal,
     Request,
     Result,
     RunState,
     Step,
 )
+from greenkernel.run.proposal import again_at, is_open
 from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
 
 # A job that its site does not list is taken for gone only after this long: listings may lag behind.
@@ -51,6 +53,7 @@ class Seen:
     advice: Advice | None = None
     plan: PlanNow | None = None
     wishes: tuple[Wish, ...] = ()
+    proposal: Proposal | None = None
     epochs: tuple[EpochOpen, ...] = ()
     claim: Claim | None = None
     progress: Progress | None = None
@@ -64,6 +67,30 @@ class Seen:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     missing_s: float = 0.0
     """Seconds since the present epoch's job was last seen on its site or handed to it."""
+
+    @property
+    def resumes(self) -> int:
+        """How often the run was resumed."""
+        return sum(wish.kind == "resume" for wish in self.wishes)
+
+    @property
+    def resumed_at(self) -> datetime | None:
+        """When the run was resumed, if no epoch has been opened since."""
+        if self.epoch is not None and self.epoch.resumes == self.resumes:
+            return None
+        return max((wish.at for wish in self.wishes if wish.kind == "resume"), default=None)
+
+    @property
+    def is_asking(self) -> bool:
+        """True while a person is asked about a move."""
+        return self.epoch is not None and is_open(self.proposal, self.wishes, self.epoch.epoch, self.now)
+
+    @property
+    def may_ask(self) -> bool:
+        """True where a move may be proposed: none is now, and none was a short while ago."""
+        last = self.proposal
+        rests = last is not None and last.settled and self.now < again_at(last)
+        return self.request.move == "ask" and not self.is_asking and not rests
 
     @property
     def epoch(self) -> EpochOpen | None:
@@ -114,6 +141,21 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Ask a person about a move."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """A proposal has come to nothing: it was answered so, or not at all."""
+
+    proposal: Proposal
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Remove a job and all it has on its site."""
 
@@ -136,7 +178,7 @@ class Finish:
     error: str | None = None
 
 
-Action = Advise | OpenEpoch | Submit | Drain | Stop | Accept | Finish
+Action = Advise | OpenEpoch | Submit | Drain | Propose | Settle | Stop | Accept | Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +211,8 @@ def reconcile(seen: Seen) -> list[Action]:
         return [Finish(state=RunState.DONE)]
     if seen.epoch is None:
         return _start(seen)
+    if seen.resumed_at is not None:
+        return [*_stop_all(seen), *_resume(seen, seen.epoch)]
     return [*_stop_stale(seen), *_follow(seen, seen.epoch)]
 
 
@@ -195,7 +239,8 @@ def target(seen: Seen) -> Target | None:
     if seen.epoch is None and choice is None and not seen.request.auto:
         return None
     step = _step_now(seen)
-    if step is None:
+    asks = seen.request.move == "ask" and seen.epoch is not None and seen.resumed_at is None
+    if step is None or asks:
         return None
     trigger: Literal["start", "plan"] = "start" if seen.epoch is None else "plan"
     return Target(site=step.site, cores=step.cores, trigger=trigger, reason=seen.plan.plan.reason)
@@ -218,6 +263,20 @@ def _start(seen: Seen) -> list[Action]:
     return [_open(seen, wanted.site, wanted.cores, wanted.trigger, wanted.reason)]
 
 
+def _resume(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """The run has been stopped and goes on: where it should be now, else where it was, else where it can be."""
+    wanted = target(seen)
+    if wanted is None:
+        return []
+    site: str | None = wanted.site
+    if not _ready(seen, wanted.site):
+        site = epoch.site if _ready(seen, epoch.site) else _another_site(seen, epoch)
+    if site is None:
+        return []
+    cores = wanted.cores if site == wanted.site else _cores_for(seen, site)
+    return [_open(seen, site, cores, "user", f"resumed; {wanted.reason}")]
+
+
 def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
     """The present epoch is neither finished nor cancelled: hand over, watch, move or mend."""
     job = seen.job
@@ -237,7 +296,7 @@ def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
         return _after_end(seen, epoch, job)
     if job.phase is JobPhase.PENDING:
         return _while_pending(seen, epoch, job)
-    return _maybe_move(seen, epoch)
+    return _maybe_move(seen, epoch) or _maybe_ask(seen, epoch)
 
 
 def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:
@@ -245,6 +304,19 @@ def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:
     if wanted is None or wanted.site == epoch.site or seen.claim is None or not _ready(seen, wanted.site):
         return []
     return [Drain(epoch=epoch.epoch, site=epoch.site, why=wanted.reason)]
+
+
+def _maybe_ask(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """Under ``--move ask`` the plan's move is proposed, unless a person has put the run where it is."""
+    last, step = seen.proposal, _step_now(seen)
+    if seen.request.move != "ask" or seen.claim is None or any(wish.site is not None for wish in seen.wishes):
+        return []
+    if last is not None and last.epoch == epoch.epoch and not last.settled:
+        answered = any(wish.proposal == last.number for wish in seen.wishes)
+        return [] if seen.is_asking else [Settle(proposal=last, answered=answered)]
+    if step is None or step.site == epoch.site or not seen.may_ask or not _ready(seen, step.site):
+        return []
+    return [Propose(site=step.site)]
 
 
 def _go_on_after_drain(seen: Seen, epoch: EpochOpen) -> list[Action]:
@@ -333,7 +405,8 @@ def _step_now(seen: Seen) -> Step | None:
     steps = seen.plan.plan.steps
     begun = [step for step in steps if step.start <= seen.now]
     if not begun:
-        return steps[0] if seen.epoch is not None else None
+        at_work = seen.epoch is not None and seen.resumed_at is None
+        return steps[0] if at_work else None
     return begun[-1]
 
 

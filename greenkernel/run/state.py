@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from greenkernel.records import JobPhase, RunState
 from greenkernel.run.reconcile import Seen, target
+from greenkernel.units import clock_text
 
 
-def describe(seen: Seen) -> tuple[RunState, str]:
-    """The state of a run, and the detail in words."""
+def describe(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
+    """The state of a run, and the detail in words, with times in a zone (None: the machine's)."""
     if seen.end is not None:
         left = len(seen.jobs)
         tidy = f"; {left} job{'s' if left > 1 else ''} still being removed" if left else ""
@@ -19,8 +22,8 @@ def describe(seen: Seen) -> tuple[RunState, str]:
         return _before_or_running(seen), f"cancelling{f'; waiting for {away}, which cannot be reached' if away else ''}"
     if seen.advice is None:
         return RunState.PROFILING, ""
-    if seen.epoch is None:
-        return _before_start(seen)
+    if seen.epoch is None or seen.resumed_at is not None:
+        return _before_start(seen, zone)
     return _on_a_site(seen)
 
 
@@ -28,14 +31,17 @@ def _before_or_running(seen: Seen) -> RunState:
     return RunState.WAITING if seen.epoch is None else RunState.RUNNING
 
 
-def _before_start(seen: Seen) -> tuple[RunState, str]:
+def _before_start(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
     chosen = seen.request.auto or any(wish.kind == "choose" for wish in seen.wishes)
     if not chosen:
         return RunState.CHOOSING, "waiting for a choice"
     if target(seen) is None and seen.plan is not None and seen.plan.plan.steps:
         first = seen.plan.plan.steps[0]
-        return RunState.WAITING, f"starts on {first.site} at {first.start:%H:%M:%S} UTC"
-    return RunState.STARTING, ""
+        return (
+            RunState.WAITING,
+            f"starts on {first.site} at {clock_text(first.start, zone, today=seen.now, seconds=True)}",
+        )
+    return RunState.STARTING, "" if seen.resumed_at is None else "resumed; waits for a site that is ready"
 
 
 def _on_a_site(seen: Seen) -> tuple[RunState, str]:
@@ -52,6 +58,8 @@ def _on_a_site(seen: Seen) -> tuple[RunState, str]:
         rest = f"{epoch.site}{f': {why}' if why not in ('', 'starting') else ''}"
         moves = epoch.epoch > 1 and epoch.trigger != "fault"
         return (RunState.MOVING, f"to {rest}") if moves else (RunState.STARTING, f"on {rest}")
+    if seen.is_asking and seen.proposal is not None:
+        return RunState.RUNNING, f"on {epoch.site}, asks whether to move to {seen.proposal.site}"
     if moving and wanted is not None and seen.job.phase is JobPhase.RUNNING:
         return RunState.RUNNING, f"on {epoch.site}, to move to {wanted.site}"
     return RunState.RUNNING, f"on {epoch.site}"

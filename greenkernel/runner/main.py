@@ -249,9 +249,15 @@ def on_signal(number: signal.Signals, call: Callable[[], None]) -> None:
         # Workers that the cell forks are ended by the same signal: it must end them, and not reach us by the pipe.
         signal.set_wakeup_fd(-1)
         signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=in_child)
+        os.register_at_fork(
+            # A worker may be told to end before it has come to `in_child`.
+            before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [number]),
+            after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, [number]),
+            after_in_child=in_child,
+        )
 
     def wait() -> None:
         while number not in os.read(reader, 64):

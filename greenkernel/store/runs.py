@@ -2,8 +2,9 @@
 
     runs/<id>/request                      what was asked, with the capture            (once)
     runs/<id>/advice                       profile, predictions, first plan, clock      (once)
-    runs/<id>/wishes/<name>                choose, relocate-N, cancel                   (once each)
+    runs/<id>/wishes/<name>                choose, relocate-N, stay-N, cancel, resume-N (once each)
     runs/<id>/plan                         the plan that holds now
+    runs/<id>/proposal                     the move that was asked about last
     runs/<id>/epochs/0001/open             the fence: who may go on, what is believed   (once)
     runs/<id>/epochs/0001/claim            the one runner that this epoch has          (once)
     runs/<id>/epochs/0001/progress         what the runner last said
@@ -13,7 +14,7 @@
     runs/<id>/epochs/0001/failure          the runner could not even run the cell       (once)
     runs/<id>/epochs/0001/result           the runner has finished the cell             (once)
     runs/<id>/result                       the one that was verified and accepted       (once)
-    runs/<id>/end                          done, failed or cancelled                    (once)
+    runs/<id>/end                          done, failed or cancelled; end-N after the Nth resume  (once each)
     runs/<id>/receipt                      what it took
 
 Everything is sealed with the home's key under its own name.
@@ -31,11 +32,14 @@ from greenkernel.records import (
     Capture,
     ClockInfo,
     EpochOpen,
+    FileChange,
     Item,
+    Payload,
     Plan,
     Prediction,
     Profile,
     Progress,
+    Proposal,
     Receipt,
     RecordRef,
     RefusedMove,
@@ -85,9 +89,11 @@ class Advice:
 class Wish:
     """What a person wants of a run that exists already."""
 
-    kind: Literal["choose", "relocate", "cancel"]
+    kind: Literal["choose", "relocate", "stay", "cancel", "resume"]
     site: str | None
     at: datetime
+    proposal: int | None = None
+    """The number of the proposal that a ``stay`` answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +125,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """The run's last state. ``error`` is one or two sentences."""
+    """The run's last state. ``error`` is one or two sentences.
+
+    A run that was resumed is open again until it has its next end: ``resumes`` says after which resume this one was
+    decided, so that a decision from before it closes nothing.
+    """
 
     state: RunState
     at: datetime
     error: str | None = None
+    resumes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,19 +205,39 @@ class RunStore:
         """What was known before the choice, None while the cell is still profiled."""
         return self._get("advice", Advice)
 
+    def forget_advice(self) -> None:
+        """Of a run that has ended because nothing could take it, and is about to be resumed: it is advised again."""
+        self.objects.delete(f"{self._base}/advice")
+
     def wish(self, name: str, wish: Wish) -> bool:
         """Say what a person wants; each name once."""
         return self._put_new(f"wishes/{name}", wish)
 
+    def cancel(self, at: datetime) -> bool:
+        """Wish for the end of the run, until it is resumed."""
+        return self.wish(_numbered("cancel", self.resumes()), Wish(kind="cancel", site=None, at=at))
+
+    def resume(self, ended: End, at: datetime) -> bool:
+        """Open the run again after just this end; False: somebody else has done so."""
+        return self.wish(_numbered("resume", ended.resumes + 1), Wish(kind="resume", site=None, at=at))
+
+    def resumes(self) -> int:
+        """How often the run was resumed."""
+        number = 0
+        while self._is_resumed(number + 1):
+            number += 1
+        return number
+
     def wishes(self) -> dict[str, Wish]:
-        """Every wish by its name, in the order of their names."""
-        found = {}
+        """Every wish that stands, by its name and in the order of their names; resuming makes a cancel void."""
+        found: dict[str, Wish] = {}
         for info in self.objects.listing(f"{self._base}/wishes"):
             name = info.name.rsplit("/", 1)[-1]
             wish = self._get(f"wishes/{name}", Wish)
             if wish is not None:
                 found[name] = wish
-        return found
+        cancel = _numbered("cancel", sum(wish.kind == "resume" for wish in found.values()))
+        return {name: wish for name, wish in found.items() if wish.kind != "cancel" or name == cancel}
 
     def open_epoch(self, opened: EpochOpen) -> bool:
         """Fence: from now on only this epoch is believed. False: somebody else opened it."""
@@ -218,8 +249,7 @@ class RunStore:
 
     def last_epoch(self) -> EpochOpen | None:
         """The epoch that is believed now."""
-        numbers = [int(name) for name in self.objects.folders(f"{self._base}/epochs") if name.isdigit()]
-        for number in sorted(numbers, reverse=True):
+        for number in reversed(self._epoch_numbers()):
             opened = self.epoch(number)
             if opened is not None:
                 return opened
@@ -267,11 +297,18 @@ class RunStore:
 
     def end(self, end: End) -> bool:
         """Close the run."""
-        return self._put_new("end", end)
+        return self._put_new(_numbered("end", end.resumes), end)
 
     def ended(self) -> End | None:
         """The run's last state, None while it is open."""
-        return self._get("end", End)
+        number = 0
+        while (end := self.end_after(number)) is not None and self._is_resumed(number + 1):
+            number += 1
+        return end
+
+    def end_after(self, resumes: int) -> End | None:
+        """The end that the run came to when it had been resumed so often, None where it has come to none."""
+        return self._get(_numbered("end", resumes), End)
 
     # --- written again and again ---
 
@@ -282,6 +319,14 @@ class RunStore:
     def plan(self) -> PlanNow | None:
         """The plan that holds now."""
         return self._get("plan", PlanNow)
+
+    def put_proposal(self, proposal: Proposal) -> None:
+        """Replace the move that a person is asked about."""
+        self._put("proposal", proposal)
+
+    def proposal(self) -> Proposal | None:
+        """The move that a person was asked about last."""
+        return self._get("proposal", Proposal)
 
     def put_progress(self, number: int, progress: Progress) -> None:
         """Replace what an epoch's runner last said."""
@@ -336,9 +381,34 @@ class RunStore:
 
     # --- all of it ---
 
+    def named_blobs(self) -> set[str]:
+        """Addresses of every blob that the run names: of what travelled, and of what came back."""
+        files: list[SourceFile | FileChange] = []
+        payloads: list[Payload | None] = []
+        submission, advice = self._get("request", Submission), self.advice()
+        if submission is not None:
+            capture = submission.capture
+            payloads += [capture.payload, capture.dice, capture.surroundings]
+            files += capture.files
+        files += advice.files if advice is not None else ()
+        for number in self._epoch_numbers():
+            result = self.finished(number)
+            if result is not None:
+                payloads += result.payloads
+                files += result.files
+        found = {address for p in payloads if p is not None for address in (p.head, *p.buffers)}
+        return found | {file.blob for file in files if file.blob is not None}
+
     def delete(self) -> None:
-        """Remove the run's own objects; blobs are shared and stay."""
-        self.objects.delete(*(info.name for info in self.objects.listing(self._base)))
+        """Remove the run's own objects, its end last, so that a run that is half removed has ended all the same."""
+        names = [info.name for info in self.objects.listing(self._base)]
+        self.objects.delete(*sorted(names, key=lambda name: name.startswith(f"{self._base}/end")))
+
+    def _epoch_numbers(self) -> list[int]:
+        return sorted(int(name) for name in self.objects.folders(f"{self._base}/epochs") if name.isdigit())
+
+    def _is_resumed(self, number: int) -> bool:
+        return self._get(f"wishes/{_numbered('resume', number)}", Wish) is not None
 
     def _put_new(self, name: str, record: Any) -> bool:
         full = f"{self._base}/{name}"
@@ -357,6 +427,11 @@ class RunStore:
 def run_ids(objects: ObjectStore) -> list[str]:
     """Every run in a store, oldest name first."""
     return objects.folders("runs")
+
+
+def _numbered(name: str, number: int) -> str:
+    """``end``, ``end-0001``: before the run was ever resumed there is no number."""
+    return f"{name}-{number:04d}" if number else name
 
 
 def _epoch(number: int) -> str:

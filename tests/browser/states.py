@@ -25,6 +25,7 @@ from greenkernel.records import (
     Profile,
     ProfileReceipt,
     Progress,
+    Proposal,
     Receipt,
     RefusedMove,
     RunState,
@@ -89,7 +90,7 @@ PLAN = Plan(
     cost=about(0.06),
     finish_at=START + timedelta(hours=4, minutes=15),
     finish_latest_at=START + timedelta(hours=5, minutes=10),
-    reason="windy now, then coast from 11:20 UTC (in 2 h 20): 48 g CO2e instead of 61 g CO2e for windy alone",
+    reason="windy now, then coast from 11:20 (in 2 h 20): 48 g CO2e instead of 61 g CO2e for windy alone",
     alternatives=(
         Alternative(
             site="coast",
@@ -218,6 +219,17 @@ def _epoch(number: int, site: str, after: timedelta, reason: str) -> EpochOpen:
 
 FIRST = _epoch(1, "windy", timedelta(minutes=1), "the first step of the plan")
 SECOND = _epoch(2, "coast", timedelta(hours=2, minutes=20), "coast has become greener: 48 g CO2e instead of 61 g CO2e")
+
+
+PROPOSAL = Proposal(
+    number=1,
+    epoch=1,
+    site="coast",
+    saving_g=12.0,
+    reason="coast now: 36 g CO2e instead of 48 g CO2e for staying",
+    asked_at=START + timedelta(hours=2, minutes=20),
+    until=START + timedelta(hours=2, minutes=30),
+)
 
 
 def running(done: int = 120, *, moved: bool = False, **changes: Any) -> PanelState:

@@ -28,6 +28,7 @@ class Fake:
     def choose(self, site): self._note("choose", site)
     def cancel(self): self._note("cancel")
     def relocate(self, site): self._note("relocate", site)
+    def stay(self): self._note("stay")
 
 def later(state):
     thread = threading.Thread(target=panel.update, args=(state,))
@@ -105,6 +106,26 @@ def test_the_recommended_site_is_chosen_as_none(opened: Open) -> None:
     book.page.click(".gk-run")
     book.page.wait_for_selector(".gk-message:has-text('Asked to run on windy')")
     assert [["choose", None]] == said(book)
+
+
+@pytest.mark.parametrize(("button", "wish"), [("gk-move", ["relocate", "coast"]), ("gk-stay", ["stay"])])
+def test_a_proposed_move_is_answered_while_a_cell_is_busy(button: str, wish: list[str], opened: Open) -> None:
+    """The question appears under the progress with its two buttons, fits, and goes when it is answered."""
+    book = opened([SETUP, BUSY])
+    book.run(0)
+    show(book, "running(100)")
+    page = book.page
+    assert not page.locator(f".{button}").is_visible()
+    show(book, "running(100, proposal=states.PROPOSAL)")
+    page.wait_for_selector(".gk-proposal:has-text('Moving to coast now would save 12 g CO2e')")
+    assert not overflows(book)
+    book.run(1, wait=False)
+    book.until(lambda: book.status() == "busy")
+    page.click(f".{button}")
+    book.until(lambda: "told while busy: True" in book.output(1))
+    show(book, "running(101)")
+    page.wait_for_selector(f".{button}", state="hidden")
+    assert [wish] == said(book)
 
 
 def test_a_run_is_relocated_and_cancelled_with_a_question_in_between(opened: Open) -> None:

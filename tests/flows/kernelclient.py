@@ -54,17 +54,17 @@ class Kernel:
         self._displays: dict[str, str] = {}
         self.run("%load_ext greenkernel")
 
-    def run(self, code: str, *, timeout_s: float = 90) -> Cell:
+    def run(self, code: str, *, timeout_s: float = 90, person: bool = True) -> Cell:
         """Execute a cell and wait until the kernel is idle again."""
         began = time.monotonic()
-        ident = self.send(code)
+        ident = self.send(code, person=person)
         self._pump(lambda: ident in self._idle, timeout_s)
         self._cells[ident].wall_s = time.monotonic() - began
         return self._cells[ident]
 
-    def send(self, code: str) -> str:
-        """Execute a cell without waiting for it."""
-        ident: str = self._client.execute(code, allow_stdin=True)
+    def send(self, code: str, *, person: bool = True) -> str:
+        """Execute a cell without waiting for it; without a person input is not allowed, as in nbclient."""
+        ident: str = self._client.execute(code, allow_stdin=person)
         self._cells[ident] = Cell()
         return ident
 

@@ -89,6 +89,17 @@ def test_mistakes_get_plain_sentences(expected: str, words: list[str], text: str
     assert "" == done.stdout
 
 
+def test_cancelled_resumed_purged(home: Home, tmp_path: Path) -> None:
+    """What a resume refuses is one sentence; a purged run is not known any more."""
+    assert 0 == greenkernel("train", script(tmp_path, "x = 1"), "--no-profile", cwd=tmp_path).returncode
+    refused = greenkernel("runs", "resume", "cell.py", cwd=tmp_path)
+    assert 2 == refused.returncode
+    assert refused.stderr.strip().endswith("is done. To run its cell once more, submit it again.")
+    purged = greenkernel("runs", "cancel", "cell.py", "--purge", cwd=tmp_path)
+    assert "logs, records and payload are removed" in purged.stdout, purged.stderr
+    assert "there is no run" in greenkernel("runs", "show", "cell.py", cwd=tmp_path).stderr
+
+
 def test_a_file_that_is_not_there(home: Home, tmp_path: Path) -> None:
     """A wrong file name is said as such."""
     done = greenkernel("train", "none.py", cwd=tmp_path)
@@ -170,7 +181,12 @@ def test_no_profile_and_a_due_date(home: Home, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "offered"),
-    [("greenkernel tr", "train"), ("greenkernel train --du", "--due"), ("greenkernel runs rel", "relocate")],
+    [
+        ("greenkernel tr", "train"),
+        ("greenkernel train --du", "--due"),
+        ("greenkernel runs rel", "relocate"),
+        ("greenkernel runs cancel --p", "--purge"),
+    ],
 )
 def test_the_shell_completes(line: str, offered: str, tmp_path: Path) -> None:
     """What argcomplete asks for is answered from the parser's own table."""

@@ -1,5 +1,6 @@
 """Runs under the conductor with fake sites: every kind of end, and crashes of the controller between two effects."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from greenkernel.records import (
     ClockInfo,
     EpochOpen,
     Interval,
+    MovePolicy,
     Payload,
     Plan,
     Prediction,
@@ -51,7 +53,9 @@ class FixedAdviser:
     advised: int = 0
     receipts: list[Seen] = field(default_factory=list)
 
-    def advise(self, store: RunStore, submission: Submission, say: Callable[[str], None]) -> Advice:
+    def advise(
+        self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+    ) -> Advice:
         self.advised += 1
         if self.problem == "temporary" and self.advised == 1:
             raise TemporaryError("not yet")
@@ -127,7 +131,15 @@ class FixedAdviser:
 class World:
     """A store, two fake sites and a controller that can be replaced by a new one at any moment."""
 
-    def __init__(self, folder: Path, adviser: FixedAdviser, *, auto: bool = True, crash: Random | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        adviser: FixedAdviser,
+        *,
+        auto: bool = True,
+        move: MovePolicy = "auto",
+        crash: Random | None = None,
+    ) -> None:
         self.clock = ManualClock(START)
         self.objects = ObjectStore(StoreAddress(url=(folder / "store").as_uri()))
         self.store = RunStore(self.objects, KEY, "r")
@@ -135,14 +147,14 @@ class World:
         self.sites = {name: FakeSite(name, lambda run: self.store, self.clock) for name in ("a", "b")}
         self.journal = Journal(folder / "journal")
         self.crash = crash
-        request = Request(source="x", name="x", created_at=START, auto=auto)
+        request = Request(source="x", name="x", created_at=START, auto=auto, move=move)
         capture = Capture(transformed="x", reads=(), binds=("x",), items=(), payload=Payload(head="0" * 64))
         self.store.submit(Submission(request=request, capture=capture))
         self.journal.add(Entry(id="r", name="x", created_at=START, open=True, state="profiling", detail=""))
         self.conductor = self.new_controller()
 
     def new_controller(self) -> Conductor:
-        return Conductor(self.store, self.sites, self.adviser, self.journal, self.clock)
+        return Conductor(self.store, self.sites, self.adviser, self.journal, self.clock, UTC)
 
     def steps(self, *, most: int = 200) -> Iterator[int]:
         """Step until the run is closed; a crash replaces the controller and loses what it had in memory."""
@@ -158,6 +170,13 @@ class World:
             self.clock.advance(1)
             yield number
         pytest.fail(f"not closed after {most} steps: {self.journal.entries()}")
+
+    def resume(self) -> None:
+        """As the session does it."""
+        end = self.store.ended()
+        assert end is not None
+        assert self.store.resume(end, self.clock.now())
+        self.journal.update("r", state=RunState.STARTING, detail="resumed", is_open=True)
 
     def finish(self) -> Self:
         for _ in self.steps():
@@ -209,6 +228,34 @@ def test_the_planned_move_takes_its_records_along(tmp_path: Path) -> None:
     assert RunState.DONE == world.state
 
 
+@pytest.mark.parametrize(
+    ("answer", "stays", "told"),
+    [
+        (None, [("a", "start")], "stays on a, for nobody has answered; asks again after 00:40 at the earliest"),
+        ("stay", [("a", "start")], "stays on a, as was answered; asks again after 00:40 at the earliest"),
+        ("relocate", [("a", "start"), ("b", "user")], "leaves a: relocated by hand"),
+    ],
+)
+def test_a_move_that_is_asked_about(
+    answer: str | None, stays: list[tuple[str, str]], told: str, tmp_path: Path
+) -> None:
+    """Under --move ask the plan's move is proposed once; it is made when a person says so, and else it stays."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 4), ("b", 4, 2000)]), move="ask")
+    world.sites["a"].work = 900
+    for number in world.steps(most=2000):
+        if number == 9 and answer is not None:
+            proposal = world.store.proposal()
+            assert proposal is not None
+            site = "b" if answer == "relocate" else None
+            wish = Wish(kind=answer, site=site, at=world.clock.now(), proposal=proposal.number)  # type: ignore[arg-type]
+            world.store.wish(f"{answer}-0001", wish)
+    assert stays == world.stays()
+    said = [text for _, text in world.journal.notes("r")]
+    assert told in said
+    asked = [text for text in said if text.startswith("asks")]
+    assert ["asks whether to move to b; without an answer by 00:10 it stays"] == asked
+
+
 def test_relocation_by_hand(tmp_path: Path) -> None:
     """A person's wish moves the run, whatever the plan says."""
     world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
@@ -228,6 +275,119 @@ def test_cancel_leaves_nothing(tmp_path: Path) -> None:
     assert RunState.CANCELLED == world.state
     assert world.store.result() is None
     assert [] == list(world.sites["a"].jobs())
+
+
+@pytest.mark.parametrize("resumed_by", ["the same controller", "a new controller"])
+def test_resumed_after_a_cancel(resumed_by: str, tmp_path: Path) -> None:
+    """It goes on in the next epoch with the records of the one before; its second cancel counts as its first did."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for number in world.steps():
+        if number == 4:
+            world.store.cancel(world.clock.now())
+    world.clock.advance(3600)
+    world.resume()
+    if resumed_by == "a new controller":
+        world.conductor = world.new_controller()
+    world.finish()
+    assert RunState.DONE == world.state
+    assert [("a", "start"), ("a", "user")] == world.stays()
+    second = world.store.epoch(2)
+    assert second is not None
+    assert second.believed
+    assert not world.journal.entries()[0].open
+
+
+def test_cancelled_again_after_a_resume(tmp_path: Path) -> None:
+    """A resumed run can be cancelled and resumed once more."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for _ in range(2):
+        for number in world.steps():
+            if number == 3:
+                world.store.cancel(world.clock.now())
+        assert RunState.CANCELLED == world.state
+        world.resume()
+    world.finish()
+    assert (RunState.DONE, 3) == (world.state, len(world.stays()))
+
+
+def test_resumed_elsewhere_when_its_site_is_gone(tmp_path: Path) -> None:
+    """A run that failed because its site keeps killing it goes on where it can."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    for _ in world.steps():
+        last = world.store.last_epoch()
+        world.sites["b"].reachable = False
+        if last is not None:
+            world.sites["a"].kill("r", last.epoch)
+    assert RunState.FAILED == world.state
+    world.sites["a"].reachable, world.sites["b"].reachable = False, True
+    world.resume()
+    for _ in world.steps():
+        world.sites["a"].reachable = world.state is not None
+    assert (RunState.DONE, "b") == (world.state, world.stays()[-1][0])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_crashes_around_a_resume(seed: int, tmp_path: Path) -> None:
+    """A controller that dies at any moment loses no resume."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]), crash=Random(seed))
+    for number in world.steps():
+        if number == 3 + seed % 3:
+            world.store.cancel(world.clock.now())
+        if world.state is RunState.CANCELLED and not world.store.resumes():
+            world.resume()
+    assert (RunState.DONE, 1) == (world.state, world.store.resumes())
+
+
+def test_resumed_while_it_is_being_closed(tmp_path: Path) -> None:
+    """Whoever resumes a run just before the controller writes that it is closed finds it open all the same."""
+
+    class Late(Journal):
+        world: World | None = None
+
+        def update(self, run: str, *, state: str, detail: str, is_open: bool) -> None:
+            if not is_open and self.world is not None:
+                world, self.world = self.world, None
+                world.resume()
+            super().update(run, state=state, detail=detail, is_open=is_open)
+
+    world = World(tmp_path, FixedAdviser([("a", 0, 60)]))
+    world.store.cancel(START)
+    late = Late(tmp_path / "journal")
+    late.world = world
+    world.journal = late
+    world.conductor = world.new_controller()
+    world.finish()
+    assert (RunState.DONE, 1) == (world.state, world.store.resumes())
+
+
+def test_cancelled_while_it_is_profiled(tmp_path: Path) -> None:
+    """The run has ended only when nothing of its profile is left; resumed, it is advised again."""
+
+    class Slow(FixedAdviser):
+        begun, over = threading.Event(), False
+
+        def advise(
+            self, store: RunStore, submission: Submission, say: Callable[[str], None], check: Callable[[], None]
+        ) -> Advice:
+            if self.begun.is_set():
+                return super().advise(store, submission, say, check)
+            self.begun.set()
+            try:
+                while True:
+                    check()
+            finally:
+                self.over = True
+
+    adviser = Slow([("a", 0, 60)])
+    world = World(tmp_path, adviser)
+    world.conductor.step(world.look())
+    adviser.begun.wait()
+    world.store.cancel(START)
+    world.conductor.step(world.look())
+    world.finish()
+    assert (RunState.CANCELLED, True) == (world.state, adviser.over)
+    world.resume()
+    assert RunState.DONE == world.finish().state
 
 
 def test_a_killed_runner_goes_on_from_its_records(tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from greenkernel import attach
 from greenkernel.home import Home
+from greenkernel.records import Proposal
+from tests.flows.conftest import eventually
 from tests.flows.kernelclient import Cell, Kernel
 
 TRAIN = "%%greentrain --auto --no-profile\n"
@@ -67,6 +71,54 @@ def test_cancelled_leaves_the_old_values(kernel: Kernel) -> None:
     first = kernel.run(TRAIN + BUSY * 20 + "df = [x for x in df if x]\nnew = 1")
     kernel.run(f"%greenruns cancel {run_id(first)}")
     assert "[1, None] False\n" == kernel.run("print(df, 'new' in globals())").text()
+
+
+def test_resumed_where_cancel_had_restored_the_old_values(kernel: Kernel) -> None:
+    """The run is pending again under the cell that resumes it: the next cell waits and has what the run binds."""
+    kernel.run("df = [1, None]")
+    first = kernel.run(TRAIN + BUSY + "print('kept')\ndf = [x for x in df if x]\nnew = 1")
+    kernel.run(f"%greenruns cancel {run_id(first)}")
+    assert "[1, None]\n" == kernel.run("print(df)").text()
+    again = kernel.run(f"%greenruns resume {run_id(first)}")
+    assert "[1] 1\n" == kernel.run("print(df, new)").text()
+    kernel.until(lambda: "kept" in again.text())
+    gone = kernel.run(f"%greenruns cancel {run_id(first)} --purge\nprint(df)")
+    assert "payload are removed" in gone.text()
+    assert "[1]" in gone.text()
+
+
+def test_a_move_is_asked_about_and_accepted(kernel: Kernel, home: Home) -> None:
+    """A proposal that stands is the run's; saying yes moves the run, which goes on there."""
+    first = kernel.run("%%greentrain --auto --no-profile --move ask\n" + BUSY * 8 + "result = 5")
+    store = home.run_store(run_id(first))
+    eventually(lambda: store.claimed(1) is not None)
+    now = home.clock.now()
+    until = now + timedelta(minutes=5)
+    store.put_proposal(Proposal(number=1, epoch=1, site="far", saving_g=2.0, reason="", asked_at=now, until=until))
+    run = attach(run_id(first), home=home)
+    eventually(lambda: "asks" in run.detail)
+    assert "on near, asks whether to move to far" == run.detail
+    assert run.proposal is not None
+    kernel.run(f"%greenruns relocate {run_id(first)} far")
+    assert "5\n" == kernel.run("print(result)").text()
+    assert (["near", "far"], None) == ([epoch.site for epoch in run.epochs], run.proposal)
+    receipt = store.receipt()
+    assert receipt is not None
+    assert [2.0] == [move.predicted_saving_g for move in receipt.moves]
+
+
+def test_nobody_there_to_ask(kernel: Kernel, home: Home) -> None:
+    """Where nobody can click, --move ask is never, and the cell says so."""
+    cell = kernel.run("%%greentrain --no-profile --move ask\nx = 1", person=False)
+    assert "works like --move never" in cell.words
+    assert "never" == home.run_store(run_id(cell)).submission().request.move
+
+
+def test_purged_while_pending(kernel: Kernel) -> None:
+    """A pending run that is cancelled and removed holds nothing up."""
+    first = kernel.run(TRAIN + BUSY * 20 + "new = 1")
+    kernel.run(f"%greenruns cancel {run_id(first)} --purge")
+    assert "False\n" == kernel.run("print('new' in globals())").text()
 
 
 def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:

@@ -29,6 +29,7 @@ NOON = datetime(2026, 1, 5, 11, tzinfo=UTC)  # 12:00 in Berlin
         (("no_profile", True), {"no_profile": True}),
         (("out", ("clf", "scores")), {"out": "clf,scores"}),
         (("move", "never"), {"move": "never"}),
+        (("move", "ask"), {"move": "ask"}),
         (("name", None), {"name": None, "due": None, "site": []}),
     ],
 )
@@ -62,7 +63,7 @@ def test_mistakes_are_explained(expected: str, given: dict[str, object]) -> None
 
 @pytest.mark.parametrize(
     ("dest", "value"),
-    [("where", "x > 1"), ("gpu", "1"), ("needs", ["a=1"]), ("data_stays", "EU"), ("move", "ask")],
+    [("where", "x > 1"), ("gpu", "1"), ("needs", ["a=1"]), ("data_stays", "EU")],
 )
 def test_what_is_not_built_is_refused_by_name(dest: str, value: object) -> None:
     """A planned option that does nothing yet is never ignored."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_each_phase_says_what_matters_in_it() -> None:
     said = {make.__name__: page_html(make(), zone=UTC) for make in ALL}
     assert "slice 3: 400 of 20000 rows" in said["profiling"]
     assert "✓ <b>windy</b> (recommended)" in said["choosing"]
-    assert "windy now, then coast from 11:20 UTC" in said["choosing"]
+    assert "windy now, then coast from 11:20" in said["choosing"]
     assert "cannot: may need until 20:17" in said["choosing"]
     assert "<b>looks like a secret</b>" in said["choosing"]
     assert "120 of 400 tasks, about 2 h 50 (2 h 16 to 3 h 24) left" in said["running"]
@@ -106,6 +107,20 @@ def test_each_phase_says_what_matters_in_it() -> None:
     assert "ValueError: could not convert string to float: &#x27;&lt;b&gt;&#x27;" in said["failed"]
     assert "receipt of run k3x9 (ecg forest): done" in page_text(states.done(), zone=UTC)
     assert "no plan: too late" in page_text(states.choosing(plan=None, impossible="too late"), zone=UTC)
+
+
+def test_a_proposed_move_says_how_to_answer_where_nothing_can_be_clicked() -> None:
+    """The page has the sentence and the command, the text the sentence; after the end there is neither."""
+    asking = states.running(100, proposal=states.PROPOSAL)
+    assert "by 12:30 it stays</b>; <code>%greenruns relocate k3x9 coast</code>" in page_html(
+        asking, zone=ZoneInfo("Europe/Berlin")
+    )
+    assert "moving to coast now would save 12 g CO2e; without an answer by 11:30 it stays" in page_text(
+        asking, zone=UTC
+    )
+    over = dataclasses.replace(asking, proposal=dataclasses.replace(states.PROPOSAL, saving_g=None, reason="1 h less"))
+    assert "now is better (1 h less);" in page_text(over, zone=UTC)
+    assert "Moving" not in page_html(dataclasses.replace(states.done(), proposal=states.PROPOSAL), zone=UTC)
 
 
 def test_a_run_that_never_began_says_why() -> None:
@@ -138,6 +153,7 @@ def test_a_cancelled_run_says_that_nothing_is_left_of_it() -> None:
     """Also where it has a receipt."""
     state = dataclasses.replace(states.done(), state=RunState.CANCELLED, error=None, detail="")
     assert "<b>cancelled</b>: nothing of it is left running" in page_html(state, zone=UTC)
+    assert "<code>%greenruns resume k3x9</code>" in page_html(state, zone=UTC)
     assert "nothing of it is left running" in page_text(state, zone=UTC)
 
 

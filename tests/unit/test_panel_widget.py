@@ -31,6 +31,9 @@ class Recorded:
     def relocate(self, site: str) -> None:
         self._note("relocate", site)
 
+    def stay(self) -> None:
+        self._note("stay")
+
     def _note(self, *words: Any) -> None:
         if self.fails is not None:
             raise self.fails
@@ -90,6 +93,22 @@ def test_a_second_press_while_the_first_is_being_done_is_not_a_second_wish(panel
     actions.gate.set()
     first.join()
     assert [("choose", None)] == actions.said
+
+
+@pytest.mark.parametrize(("kind", "wish"), [("gk-move", ("relocate", "coast")), ("gk-stay", ("stay",))])
+def test_a_proposed_move_is_a_sentence_with_two_buttons(
+    panel: Panel, actions: Recorded, kind: str, wish: tuple[str, ...]
+) -> None:
+    """It is there while it stands, in the reader's time, and each answer is one wish."""
+    question = by_class(panel, "gk-proposal")
+    panel.update(states.running(100))
+    assert "" == question.value
+    panel.update(states.running(100, proposal=states.PROPOSAL))
+    assert "Moving to coast now would save 12 g CO2e; without an answer by 11:30 it stays" in question.value
+    by_class(panel, kind).click()
+    assert [wish] == actions.said
+    panel.update(states.running(101))
+    assert "" == question.value
 
 
 @pytest.mark.parametrize(

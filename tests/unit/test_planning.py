@@ -7,13 +7,13 @@ import pytest
 
 from greenkernel.plan.problem import Impossible
 from greenkernel.planning import Planner
-from greenkernel.records import EpochOpen, Interval, Plan, Prediction, Progress, Request
+from greenkernel.records import EpochOpen, Interval, Plan, Prediction, Progress, Proposal, Request
 from greenkernel.run.receipt import Tariff
 from greenkernel.run.reconcile import Seen
 from greenkernel.settings import SiteConfig
 from greenkernel.signals.base import Signal
 from greenkernel.signals.trace import ConstantSignal, TraceSignal
-from greenkernel.store.runs import PlanNow
+from greenkernel.store.runs import PlanNow, Wish
 from greenkernel.tariffs import SiteGrid
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ def prediction(site: str, *, hours: float = 4.0, high: float = 1.2, **changes: o
 def planner(*predictions: Prediction, due_h: float | None = None, **grids: float | Signal) -> Planner:
     due_at = None if due_h is None else NOW + timedelta(hours=due_h)
     request = Request(source="x", name="x", created_at=NOW, due_at=due_at)
-    return Planner(request, predictions, {site: grid(site, given) for site, given in grids.items()}, 1000)
+    return Planner(request, predictions, {site: grid(site, given) for site, given in grids.items()}, 1000, UTC)
 
 
 def epoch(number: int, site: str, *, opened_s: float = -HOUR, trigger: str = "start") -> EpochOpen:
@@ -189,6 +189,44 @@ def test_a_site_where_the_run_did_not_come_up_is_avoided() -> None:
     """A fault that sent the run away keeps the planner from going back at once."""
     tried = (epoch(1, "a"), epoch(2, "b", opened_s=-400, trigger="plan"), epoch(3, "a", opened_s=-300, trigger="fault"))
     assert ["a"] == sites_of(planner(A, B, a=DIRTY, b=CLEAN).again(seen(held("a"), *tried), NOW))
+
+
+def test_where_a_person_is_asked_the_first_plan_relies_on_no_move() -> None:
+    """The greener site changes after two hours: planned to move on its own, planned to stay where it asks."""
+    hours = [NOW + timedelta(hours=h) for h in range(12)]
+    turns = TraceSignal("a", {h: (CLEAN if i < 2 else DIRTY) for i, h in enumerate(hours)}, source="")
+    back = TraceSignal("b", {h: (2 * DIRTY if i < 2 else CLEAN) for i, h in enumerate(hours)}, source="")
+    for move, expected in (("auto", 2), ("ask", 1), ("never", 1)):
+        asked = planner(A, B, due_h=5, a=turns, b=back)
+        asked._request = replace(asked._request, move=move)  # type: ignore[arg-type]
+        found = asked.first(NOW)
+        assert isinstance(found, Plan)
+        assert expected == len(found.steps), move
+
+
+@pytest.mark.parametrize(
+    ("move", "rests", "expected"), [("ask", False, "b"), ("ask", True, "a"), ("never", False, "a")]
+)
+def test_a_move_is_looked_for_where_it_may_be_proposed(move: str, rests: bool, expected: str) -> None:
+    """After a proposal that came to nothing the plan is to stay, for a while."""
+    running = seen(held("a"), epoch(1, "a"))
+    last = Proposal(number=1, epoch=1, site="b", saving_g=1.0, reason="", asked_at=NOW, until=NOW, settled=True)
+    request = replace(running.request, move=move)  # type: ignore[arg-type]
+    asked = planner(A, B, a=DIRTY, b=CLEAN)
+    asked._request = request
+    found = asked.again(replace(running, request=request, proposal=last if rests else None), NOW)
+    assert [expected] == sites_of(found)
+
+
+@pytest.mark.parametrize(("due_h", "expected"), [(None, ["b"]), (4.0, ["b"]), (0.5, ["a"])])
+def test_a_resumed_run_is_planned_anew_for_what_is_left(due_h: float | None, expected: list[str]) -> None:
+    """Three of four hours are left: to the greener site, or to the quickest where the due date is lost."""
+    asked = planner(prediction("a", hours=3), B, due_h=due_h, a=DIRTY, b=CLEAN)
+    stopped = replace(seen(held("b"), epoch(1, "b")), wishes=(Wish(kind="resume", site=None, at=NOW),))
+    found = asked.onward(stopped, NOW)
+    assert expected == sites_of(found)
+    assert found is not None
+    assert found.plan.steps[0].start == NOW
 
 
 def test_a_run_that_gets_late_hurries() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,12 +19,14 @@ from greenkernel.records import (
     Prediction,
     Profile,
     Progress,
+    Proposal,
     RecordRef,
     Request,
     Result,
     RunState,
     Step,
 )
+from greenkernel.run.proposal import ASK_AGAIN_S
 from greenkernel.run.reconcile import (
     COME_UP_S,
     COOL_DOWN_S,
@@ -33,8 +36,10 @@ from greenkernel.run.reconcile import (
     Drain,
     Finish,
     OpenEpoch,
+    Propose,
     Seen,
     SeenJob,
+    Settle,
     Stop,
     Submit,
     closed,
@@ -141,11 +146,22 @@ OPEN = replace(READY, epochs=(epoch(1),))
 RUNNING = replace(OPEN, claim=CLAIM, progress=PROGRESS, jobs=(job(1),))
 MOVING = replace(RUNNING, plan=MOVE)
 LEFT = replace(MOVING, drained=DRAINED, jobs=(job(1, phase=JobPhase.ENDED, exit_code=0),))
+NO_A = {site: offer for site, offer in OFFERS.items() if site != "a"}
+ASKING = replace(MOVING, request=replace(NEW.request, move="ask"))
 ERROR = CellError(type_name="ValueError", message="bad", frames=(), text="")
 
 
 def wish(kind: str, site: str | None = None, seconds: float = -1) -> Wish:
     return Wish(kind=kind, site=site, at=at(seconds))  # type: ignore[arg-type]
+
+
+STOPPED = replace(RUNNING, jobs=(), wishes=(wish("resume"),))
+
+
+def proposal(*, epoch: int = 1, until: float = 60, settled: bool = False) -> Proposal:
+    return Proposal(
+        number=1, epoch=epoch, site="b", saving_g=3.0, reason="", asked_at=NOW, until=at(until), settled=settled
+    )
 
 
 def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[int, str, str, int]:
@@ -179,6 +195,33 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
         ("no move before the runner has started", [], replace(MOVING, claim=None, progress=None)),
         ("after the drain the target opens", [opens(2, "b", "plan")], LEFT),
         ("a target lost meanwhile: the old site goes on", [opens(2, "a", "fault")], replace(LEFT, offers={})),
+        ("under --move ask the move is proposed", [Propose(site="b")], ASKING),
+        ("and is waited for", [], replace(ASKING, proposal=proposal())),
+        ("a later epoch may be asked about anew", [Propose(site="b")], replace(ASKING, proposal=proposal(epoch=0))),
+        (
+            "without an answer it stays",
+            [Settle(proposal=proposal(until=0), answered=False)],
+            replace(ASKING, proposal=proposal(until=0)),
+        ),
+        (
+            "so it does where that is the answer",
+            [Settle(proposal=proposal(), answered=True)],
+            replace(ASKING, proposal=proposal(), wishes=(replace(wish("stay"), proposal=1),)),
+        ),
+        ("then nothing is asked for a while", [], replace(ASKING, proposal=proposal(until=-9, settled=True))),
+        (
+            "and asked again after it",
+            [Propose(site="b")],
+            replace(ASKING, proposal=proposal(until=-ASK_AGAIN_S, settled=True)),
+        ),
+        (
+            "accepted it is a relocation",
+            [Drain(epoch=1, site="a", why="relocated by hand")],
+            replace(ASKING, proposal=proposal(), wishes=(wish("relocate", "b"),)),
+        ),
+        ("nothing is asked of a run that was put there", [], replace(ASKING, wishes=(wish("choose", "a"),))),
+        ("nor about a site that is away", [], replace(ASKING, silent_sites=frozenset("b"))),
+        ("drained unasked it goes on where it was", [opens(2, "a", "fault")], replace(LEFT, request=ASKING.request)),
         (
             "the old copy stays until the new one has reported",
             [Submit(epoch=2, site="b")],
@@ -333,6 +376,24 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
             replace(RUNNING, jobs=(), wishes=(wish("cancel"),), silent_sites=frozenset("a")),
         ),
         (
+            "a resumed run goes on where it was, whatever its last runner has said",
+            [opens(2, "a", "user")],
+            replace(STOPPED, failure=Failure(at=NOW, message="bad", temporary=False)),
+        ),
+        ("a resumed run goes where the plan says now", [opens(2, "b", "user")], replace(STOPPED, plan=MOVE)),
+        ("it waits where the plan waits", [], replace(STOPPED, plan=plan(("a", 30, 90)))),
+        ("it goes to another site where its own is gone", [opens(2, "b", "user")], replace(STOPPED, offers=NO_A)),
+        ("it waits where no site is ready", [], replace(STOPPED, offers={})),
+        ("copies from before go", [Stop(epoch=1, site="a"), opens(2, "a", "user")], replace(STOPPED, jobs=(job(1),))),
+        ("a result that was left unseen is taken", [Accept(epoch=1)], replace(STOPPED, finished=result())),
+        (
+            "once its epoch is open it is a run like others",
+            [Submit(epoch=2, site="a")],
+            replace(STOPPED, epochs=(epoch(1), replace(epoch(2), resumes=1)), claim=None, progress=None),
+        ),
+        ("one that never began begins", [opens(1, "a", "start")], replace(STOPPED, epochs=(), claim=None)),
+        ("an impossible one is profiled again", [Advise()], replace(STOPPED, epochs=(), advice=None, plan=None)),
+        (
             "after the end leftovers go",
             [Stop(epoch=1, site="a")],
             replace(RUNNING, result=result(), end=End(state=RunState.DONE, at=NOW)),
@@ -369,7 +430,18 @@ def _comparable(action: object, like: object) -> object:
 )
 def test_describe(expected: RunState, seen: Seen) -> None:
     """The word for a state follows from what is seen."""
-    assert expected == describe(seen)[0]
+    assert expected == describe(seen, UTC)[0]
+
+
+def test_a_run_that_asks_says_so() -> None:
+    """Lists of runs and terminals show what is waited for."""
+    assert "on a, asks whether to move to b" == describe(replace(ASKING, proposal=proposal()), UTC)[1]
+
+
+def test_a_run_that_waits_says_when_in_the_reader_s_time() -> None:
+    """Nine seconds past noon in UTC is nine past one in Berlin."""
+    seen = replace(READY, plan=plan(("a", 9, 90)))
+    assert "starts on a at 13:00:09" == describe(seen, ZoneInfo("Europe/Berlin"))[1]
 
 
 def test_closed_only_when_every_site_is_known_to_be_clean() -> None:

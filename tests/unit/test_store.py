@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from greenkernel.errors import IntegrityError, PermanentError
-from greenkernel.records import Capture, EpochOpen, Payload, Request
+from greenkernel.records import Capture, EpochOpen, Payload, Request, RunState
 from greenkernel.store.blobs import Blobs, name_of
 from greenkernel.store.hashing import keyed_hash, seal, unseal
 from greenkernel.store.objects import ObjectStore, StoreAddress
-from greenkernel.store.runs import LogEvent, RunStore, Submission, run_ids
+from greenkernel.store.runs import End, LogEvent, RunStore, Submission, run_ids
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -135,6 +135,25 @@ def test_epochs_fence(objects: ObjectStore) -> None:
     last = store.last_epoch()
     assert last is not None
     assert (2, "b") == (last.epoch, last.site)
+
+
+def test_a_resumed_run_is_open_until_its_next_end(objects: ObjectStore) -> None:
+    """Its cancel is void, what was decided before closes nothing, and only the first to resume it counts."""
+    store = RunStore(objects, KEY, "r")
+    cancelled = End(state=RunState.CANCELLED, at=NOW)
+    assert store.cancel(NOW)
+    assert {"cancel"} == set(store.wishes())
+    assert store.end(cancelled)
+    assert store.resume(cancelled, NOW)
+    assert not store.resume(cancelled, NOW)
+    assert (None, 1, {"resume-0001"}) == (store.ended(), store.resumes(), set(store.wishes()))
+    assert not store.end(End(state=RunState.FAILED, at=NOW))
+    assert store.ended() is None
+    assert store.cancel(NOW)
+    assert "cancel-0001" in store.wishes()
+    done = End(state=RunState.DONE, at=NOW, resumes=1)
+    assert store.end(done)
+    assert (done, cancelled) == (store.ended(), store.end_after(0))
 
 
 def test_swapped_objects_are_not_believed(objects: ObjectStore) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -135,6 +134,8 @@ class Request:
     """The notebook's folder: files of the cell come from below it and go back there."""
     owner: str = ""
     logical_cores: int = 1
+    hash_seed: str = ""
+    """The notebook's ``PYTHONHASHSEED``, empty where it has none; the run then has one of its own in every epoch."""
 
 
 # --- what travels -------------------------------------------------------------------------------------------------
@@ -387,8 +388,8 @@ class Plan:
 class JobSpec:
     """One epoch to be started on a site.
 
-    ``folder`` is the notebook's: a site shows the cell its own working folder at that path, where it can. ``secrets``
-    never reach a manifest's text, a log or a repr.
+    ``folder`` is the notebook's: a site shows the cell its own working folder at that path, where it can. ``hash_seed``
+    is the runner's ``PYTHONHASHSEED``. ``secrets`` never reach a manifest's text, a log or a repr.
     """
 
     run: str
@@ -398,17 +399,13 @@ class JobSpec:
     grace_s: float = 30.0
     owner: str = ""
     folder: str = ""
+    hash_seed: str = "0"
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """Deterministic name, so that creating twice is harmless; a valid DNS label."""
         return f"gk-{self.run}-{self.epoch}"
-
-    @property
-    def hash_seed(self) -> str:
-        """``PYTHONHASHSEED`` of the runner: the same in every epoch, so that a move changes no order of a set."""
-        return str(zlib.crc32(self.run.encode()))
 
 
 class JobPhase(StrEnum):

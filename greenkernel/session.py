@@ -615,6 +615,7 @@ def _request(
         folder=str(folder),
         owner=home.owner,
         logical_cores=os.cpu_count() or 1,
+        hash_seed=seed if (seed := os.environ.get("PYTHONHASHSEED", "")).isdigit() else "",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,11 @@ def test_a_function_that_is_a_task(home: Home) -> None:
 
     assert 5 == add(2, b=3).result()
     assert "add" == add.__name__
+
+
+def test_the_seed_of_hashes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes of texts, and so the order of sets, are the notebook's own where these are fixed."""
+    monkeypatch.setenv("PYTHONHASHSEED", "5")
+    run = train("seeded = hash('word')", namespace={}, home=home, no_profile=True, wait=True)
+    plain = subprocess.run([sys.executable, "-c", "print(hash('word'))"], capture_output=True, text=True, check=True)
+    assert int(plain.stdout) == run.names["seeded"]

@@ -489,4 +489,4 @@ def advised(module: str, sites: tuple[str, ...], folder: Path) -> Advice:
     )
     offers = {name: Offer(site=name, reachable=True, cores_max=1) for name in names}
     stages = Stages(settings, objects, lambda: dict(offers), RealClock())
-    return stages.advise(store, Submission(request=request, capture=captured), lambda said: None)
+    return stages.advise(store, Submission(request=request, capture=captured), lambda said: None, lambda: None)

@@ -24,6 +24,7 @@ from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.inner import Inner
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
+from greenkernel.store.returned import plain_name
 
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
 
@@ -93,6 +94,14 @@ class _Attempt:
     def _write(self, name: str, value: object) -> None:
         try:
             self.writer.dump((name, value))
+        except GreenKernelError:  # the store's, which has nothing to do with the value
+            raise
+        except MemoryError as e:
+            raise CannotTravelError(
+                name,
+                f"{plain_name(name)} cannot travel, for this process ran out of memory while it was written",
+                what_to_do="Delete what is not needed any more, or load the data inside the cell",
+            ) from e
         # A reducer of any library may raise anything; the name is what the user can do something about.
         except Exception as e:
             raise refusal(name, value, e, self.namespace, needed_by=self.added.get(name)) from e

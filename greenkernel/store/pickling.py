@@ -22,6 +22,7 @@ from greenkernel.store.arrays import Shared, is_owner, is_plain_array, whole
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
 _OF_THIS_MACHINE = ("multiprocessing.connection", "multiprocessing.synchronize", "multiprocessing.queues")
+_GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
 _CONTAINERS = (list, dict, set, bytearray)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
@@ -112,7 +113,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if isinstance(obj, BaseException) and _needs_help(kind):
             return _made_error, (kind, obj.args), dict(vars(obj))
-        if kind.__module__ in _OF_THIS_MACHINE:
+        if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
             raise RefusedError(obj)
         if isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
@@ -294,6 +295,15 @@ class Reader(pickle.Unpickler):
 def is_atom(value: object) -> bool:
     """True where identity does not matter and nothing inside can change."""
     return type(value) in _ATOMS
+
+
+def on_gpu(value: object) -> bool:
+    """True for a tensor of torch or an array of cupy in a GPU's memory, which no site has. Imports neither library."""
+    kind = type(value)
+    library = str(kind.__module__).partition(".")[0]
+    if library == "torch":
+        return any(getattr(value, flag, False) is True for flag in _GPU_FLAGS)
+    return library == "cupy" and kind.__name__ == "ndarray"
 
 
 def _set_function_state(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:

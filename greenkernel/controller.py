@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 import threading
@@ -117,7 +118,16 @@ class Controller:
             self._troubles[run] += 1
             traceback.print_exc()
             if isinstance(e, GreenKernelError) or self._troubles[run] >= _TROUBLES:
-                self._give_up(run, f"{type(e).__name__}: {e}")
+                self._stop(run, sites_now)
+                self._give_up(run, str(e) if isinstance(e, GreenKernelError) else f"{type(e).__name__}: {e}")
+
+    def _stop(self, run: str, sites_now: SitesNow) -> None:
+        """Nobody will take what its jobs compute."""
+        for name, statuses in sites_now.jobs.items():
+            for status in statuses:
+                if status.run == run:
+                    with contextlib.suppress(GreenKernelError):
+                        self._home.sites[name].stop(run, status.epoch)
 
     def _give_up(self, run: str, why: str) -> None:
         log = self._home.settings.home / LOG_FILE

@@ -21,7 +21,7 @@ from greenkernel.cell.files_back import put_files
 from greenkernel.cell.surroundings import settings_back, taken_here
 from greenkernel.cell.transform import to_python
 from greenkernel.controller import LOG_FILE, ensure_controller
-from greenkernel.errors import UserError
+from greenkernel.errors import PermanentError, UserError
 from greenkernel.home import Home
 from greenkernel.model.room import no_room
 from greenkernel.options import Wanted, due_at, resolve
@@ -354,11 +354,12 @@ class Run:
             )
 
     def _entry(self) -> Entry:
-        for entry in self._home.journal.entries():
-            if entry.id == self.id:
-                return entry
-        self._home.sync_journal()
-        return next(entry for entry in self._home.journal.entries() if entry.id == self.id)
+        for sync in (lambda: None, self._home.sync_journal):
+            sync()
+            for entry in self._home.journal.entries():
+                if entry.id == self.id:
+                    return entry
+        raise PermanentError(f"neither journal nor store have run {self.id} any more")
 
 
 def train(

@@ -188,13 +188,11 @@ class Conductor:
             self._advising.start()
 
     def _advise(self, seen: Seen) -> None:
-        submission = self._store.submission()
-
         def say(text: str) -> None:
             self._journal.update(self.run, state=RunState.PROFILING, detail=text, is_open=True)
 
         try:
-            advice = self._adviser.advise(self._store, submission, say)
+            advice = self._adviser.advise(self._store, self._store.submission(), say)
         except TemporaryError as e:
             self._journal.note(self.run, f"advice will be tried again: {e}")
             return

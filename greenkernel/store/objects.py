@@ -173,9 +173,7 @@ class ObjectStore:
         except (exceptions.BaseError, OSError) as e:
             said = f"the store did not answer for {what}: {_first_line(e)}"
             if (why := _DISK.search(str(e))) is not None:
-                said = (
-                    f"the store {self.address.url} cannot be written ({why[0]}). Make room there, or use another one."
-                )
+                said = f"the store {self.address.url} cannot be written ({why[0]}). Make room there or use another."
             raise TemporaryError(said, delay_s=2.0) from e
 
 

@@ -178,3 +178,24 @@ def test_a_kernel_without_memory_or_room(home: Home) -> None:
         assert "File too large" in texts[3]
         assert "Make room there" in texts[3]
     assert ["1 2", "{'y': 1000000}"] == lines[8:]
+
+
+def test_a_store_that_is_deleted_while_the_controller_is_away(home: Home) -> None:
+    """The next controller ends the run with a sentence, and nothing of its job is left at work."""
+    run = send(home, "import time\ntime.sleep(600)")
+    eventually(lambda: run.progress is not None)
+    end_controllers(home.settings.home)
+    (home.settings.home / "store").rename(home.settings.home / "gone")
+    run.wait(60)
+    assert "failed" == run.state
+    assert f"the store has no run {run.id}; if its folder was deleted, send the cell again" in run.detail
+    eventually(lambda: not [job for site in home.sites.values() for job in site.jobs()])
+
+
+def test_an_open_run_is_not_forgotten(home: Home) -> None:
+    """Also where the store has lost it: whoever waits for it must be told how it ends."""
+    run = send(home, "import time\ntime.sleep(600)")
+    (home.settings.home / "store").rename(home.settings.home / "gone")
+    home.sync_journal()
+    assert [run.id] == [entry.id for entry in home.journal.entries()]
+    assert "failed" == run.wait(60).state

@@ -354,12 +354,16 @@ class Run:
             )
 
     def _entry(self) -> Entry:
-        for sync in (lambda: None, self._home.sync_journal):
-            sync()
-            for entry in self._home.journal.entries():
-                if entry.id == self.id:
-                    return entry
-        raise PermanentError(f"neither journal nor store have run {self.id} any more")
+        found = self._known_entry()
+        if found is None:
+            self._home.sync_journal()
+            found = self._known_entry()
+        if found is None:
+            raise PermanentError(f"neither journal nor store have run {self.id} any more")
+        return found
+
+    def _known_entry(self) -> Entry | None:
+        return next((entry for entry in self._home.journal.entries() if entry.id == self.id), None)
 
 
 def train(

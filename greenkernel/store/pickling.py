@@ -23,7 +23,7 @@ _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
 _OF_THIS_MACHINE = ("multiprocessing.connection", "multiprocessing.synchronize", "multiprocessing.queues")
 _GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
-_CONTAINERS = (list, dict, set, bytearray)
+_CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
 # What newer cloudpickles write instead of the name of a code's file.
@@ -196,7 +196,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
 
 class ReferringWriter(Writer):
-    """Refers to exact lists, dicts and sets too, which pickle never asks a reducer about. Slower per object."""
+    """Refers to exact lists, dicts, sets and tuples too, which pickle never asks a reducer about. Slower per object."""
 
     def persistent_id(self, obj: Any) -> str | None:
         """The name of an object that the reader has already."""

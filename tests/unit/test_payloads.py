@@ -21,6 +21,7 @@ from greenkernel.records import Payload
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.payloads import CannotTravelError, digest, dump, load
+from tests.graphs import Compared, Spec, build, specs
 
 
 @pytest.fixture
@@ -147,6 +148,17 @@ def test_aliases_between_names_survive(values: list[Any], data: st.DataObject) -
     for n, pick in enumerate(picks):
         if isinstance(values[pick], list | dict):
             assert got[f"n{n}"] is got["all"][pick]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(specs(), st.data())
+def test_graphs_of_objects_come_back_as_they_were(spec: Spec, data: st.DataObject) -> None:
+    """Parts that are shared, also in circles and among names, are shared there; all of them are equal."""
+    made = build(spec)
+    picks = data.draw(st.lists(st.integers(0, len(made) - 1), min_size=1, max_size=4))
+    sent = {f"n{n}": made[pick] for n, pick in enumerate(picks)}
+    blobs = _blobs()
+    assert "" == Compared().difference(sent, load(dump(sent, blobs).payload, blobs, {}))
 
 
 def _generator() -> Any:

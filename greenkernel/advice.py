@@ -17,6 +17,7 @@ from greenkernel.clock import Clock, GridTime
 from greenkernel.errors import TemporaryError, UserError
 from greenkernel.model.power import SitePower
 from greenkernel.model.predict import SiteFacts, predict
+from greenkernel.model.room import no_room
 from greenkernel.osfacts import cpu_count
 from greenkernel.plan.problem import Impossible
 from greenkernel.planning import Planner
@@ -54,6 +55,7 @@ _STARTUP = {
 _STATED_STARTUP_ERROR = 0.5
 _REPLAN_S = 60.0
 _REPLAN_SIMULATED_S = 1.0
+_LESS_DATA = "send less of it, or load it inside the cell"
 # URLs of a bundle are signed for a day and renewed after half of it.
 _BUNDLE_VALID_S = 86_400.0
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -87,7 +89,10 @@ class Stages:
     ) -> Advice:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
-        measured = self._profile(store, request, capture, say, check)
+        if self._is_room(request, capture):
+            measured = self._profile(store, request, capture, say, check)
+        else:  # a slice would hold all of it here for nothing
+            measured = Profile(slices=(), notes=("not profiled: no site has the memory for the values",))
         files = self._opened(store, request, measured)
         capture = replace(capture, files=(*capture.files, *files))
         now = self._clock.now()
@@ -238,9 +243,14 @@ class Stages:
         due_s = (request.due_at - now).total_seconds() if request.due_at is not None else None
         found: list[Prediction] = []
         for name, grid in grids.items():
-            facts = _site_facts(grid, offers[name], request, now, profiled=bool(measured.slices))
+            offer = _with_room(offers[name], capture)
+            facts = _site_facts(grid, offer, request, now, profiled=bool(measured.slices))
             found += predict(measured, capture.bytes, request, facts, due_s=due_s)
         return tuple(found)
+
+    def _is_room(self, request: Request, capture: Capture) -> bool:
+        asked = (offer for name, offer in self._offers().items() if not request.sites or name in request.sites)
+        return any(no_room(capture, offer.memory_free_bytes) is None for offer in asked)
 
     def _config(self, site: str) -> SiteConfig:
         return self._settings.sites.sites[site]
@@ -316,6 +326,11 @@ def _site_facts(grid: SiteGrid, offer: Offer, request: Request, now: datetime, *
 
 def _is_asked(site: str, request: Request) -> bool:
     return not request.sites or site in request.sites
+
+
+def _with_room(offer: Offer, capture: Capture) -> Offer:
+    why = no_room(capture, offer.memory_free_bytes)
+    return offer if why is None or offer.why_not else replace(offer, why_not=f"{why}: {_LESS_DATA}")
 
 
 def _core_counts(least: int, most: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from greenkernel.clock import Clock, RealClock
-from greenkernel.errors import GreenKernelError, TemporaryError
+from greenkernel.errors import GreenKernelError, TemporaryError, UserError
 from greenkernel.home import Home
 from greenkernel.osfacts import spawn_detached
 from greenkernel.records import JobStatus, Offer, RunState
@@ -35,14 +36,24 @@ class Lock:
     """Held by one process at a time and gone with it, on every system: an exclusive transaction of sqlite."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as e:
+            raise _no_controller(path, e) from e
 
     def take(self) -> bool:
-        """False where another process holds it."""
+        """False where another process holds it.
+
+        Raises:
+            UserError: The file cannot be used at all.
+        """
         try:
             self._db.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return False
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise _no_controller(self._path, e) from e
         return True
 
     def release(self) -> None:
@@ -107,7 +118,16 @@ class Controller:
             self._troubles[run] += 1
             traceback.print_exc()
             if isinstance(e, GreenKernelError) or self._troubles[run] >= _TROUBLES:
-                self._give_up(run, f"{type(e).__name__}: {e}")
+                self._stop(run, sites_now)
+                self._give_up(run, str(e) if isinstance(e, GreenKernelError) else f"{type(e).__name__}: {e}")
+
+    def _stop(self, run: str, sites_now: SitesNow) -> None:
+        """Nobody will take what its jobs compute."""
+        for name, statuses in sites_now.jobs.items():
+            for status in statuses:
+                if status.run == run:
+                    with contextlib.suppress(GreenKernelError):
+                        self._home.sites[name].stop(run, status.epoch)
 
     def _give_up(self, run: str, why: str) -> None:
         log = self._home.settings.home / LOG_FILE
@@ -159,15 +179,29 @@ class _WakeFile:
 
 
 def ensure_controller(home: Path, sites_file: Path) -> bool:
-    """Wake the home's controller, and start one where there is none; returns whether one was started."""
-    (home / WAKE_FILE).touch()
-    lock = Lock(home / LOCK_FILE)
-    alone = lock.take()
-    lock.release()
-    if alone:
-        command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
-        spawn_detached(command, cwd=home, log=home / LOG_FILE)
+    """Wake the home's controller, and start one where there is none; returns whether one was started.
+
+    Raises:
+        UserError: The home folder cannot be written.
+    """
+    try:
+        (home / WAKE_FILE).touch()
+        lock = Lock(home / LOCK_FILE)
+        alone = lock.take()
+        lock.release()
+        if alone:
+            command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
+            spawn_detached(command, cwd=home, log=home / LOG_FILE)
+    except OSError as e:
+        raise _no_controller(home, e) from e
     return alone
+
+
+def _no_controller(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"the controller cannot be started, for {path} cannot be used ({error})",
+        what_to_do="See to it that the home folder can be written and that its disk has room",
+    )
 
 
 def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:

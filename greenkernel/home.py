@@ -122,15 +122,19 @@ class Home:
         return grid.tariff.intensity(now, now), grid.signal.source
 
     def sync_journal(self) -> None:
-        """Fill the journal with runs that only the store knows, and forget those that it has lost."""
+        """Fill the journal with runs that only the store knows, and forget those that it has lost.
+
+        Not while they are open: their jobs may still be at work, and somebody waits to be told.
+        """
         stored = run_ids(self.objects)
-        known = {entry.id for entry in self.journal.entries()}
+        entries = self.journal.entries()
+        known = {entry.id for entry in entries}
         for run in stored:
             if run not in known:
                 entry = self._entry(run)
                 if entry is not None:
                     self.journal.add(entry)
-        self.journal.forget(sorted(known - set(stored)))
+        self.journal.forget(sorted({entry.id for entry in entries if not entry.open} - set(stored)))
 
     def remove(self, runs: Sequence[str]) -> None:
         """Remove runs that have ended: logs, records, receipts. Blobs are shared with other runs and stay."""

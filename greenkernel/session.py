@@ -23,6 +23,7 @@ from greenkernel.cell.transform import to_python
 from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
+from greenkernel.model.room import no_room
 from greenkernel.options import Wanted, due_at, resolve
 from greenkernel.records import (
     EpochOpen,
@@ -498,6 +499,8 @@ def train(
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     store = home.run_store(run)
     captured = capture(request, scope, store.blobs, folder)
+    if why := no_room(captured, request.memory_bytes):
+        raise UserError(why, where="--memory", what_to_do="Give it more, or load less of that inside the cell")
     store.submit(Submission(request=request, capture=captured))
     home.journal.add(
         Entry(id=run, name=request.name, created_at=request.created_at, open=True, state=RunState.PROFILING, detail="")

@@ -174,8 +174,8 @@ def _make_private(folder: Path) -> None:
 
 def _key(home: Path) -> bytes:
     path = home / "keys" / "store.key"
-    path.parent.mkdir(exist_ok=True, mode=0o700)
     try:
+        path.parent.mkdir(exist_ok=True, mode=0o700)
         # Written aside and linked, so that two first starts at once agree on one key.
         aside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         if not path.exists() and (home / JOURNAL_FILE).exists():
@@ -185,9 +185,9 @@ def _key(home: Path) -> bytes:
             )
         if not path.exists():
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
             try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(secrets.token_bytes(KEY_BYTES))
                 os.link(aside, path)
             except FileExistsError:
                 pass
@@ -195,7 +195,10 @@ def _key(home: Path) -> bytes:
                 aside.unlink()
         key = path.read_bytes()
     except OSError as e:
-        raise UserError(f"the key {path} cannot be read or made ({e.strerror})") from e
+        raise UserError(
+            f"the key {path} cannot be read or made ({e.strerror})",
+            what_to_do=f"See to it that {home} can be written and that its disk has room",
+        ) from e
     if len(key) != KEY_BYTES:
         raise UserError(
             f"the key {path} is damaged", what_to_do="Restore it from a backup; without it no run can be read"

@@ -27,7 +27,7 @@ class Names:
 
     Attributes:
         reads: Names of the namespace that the cell or what it uses reads.
-        binds: Names that it may bind, imports included.
+        binds: Names that it, or a notebook function that it uses, may bind, imports included.
         deletes: Names that it deletes.
         imports: Top-level modules that it, or a notebook function that it uses, imports by a statement.
         why: For each name read: by whom.
@@ -73,6 +73,7 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         deleted |= seen.deletes
         imports |= seen.imports
     why, more_imports, codes = _followed(read, namespace)
+    bound |= set().union(*(_bound_by(code) for code in codes))
     asking = next((code.co_qualname for code in codes if "input" in _used_by(code)[0]), "")
     return Names(
         reads=tuple(sorted(why)),
@@ -253,6 +254,13 @@ def _used_by(code: types.CodeType) -> tuple[set[str], set[str]]:
             names |= inner
             imports |= imported
     return names, imports - {""}
+
+
+def _bound_by(code: types.CodeType) -> set[str]:
+    """Names that a function binds or deletes by a ``global`` statement, and those inside it."""
+    ops = ("STORE_GLOBAL", "DELETE_GLOBAL")
+    own = {str(one.argval) for one in dis.get_instructions(code) if one.opname in ops}
+    return own.union(*(_bound_by(const) for const in code.co_consts if isinstance(const, types.CodeType)))
 
 
 def _is_notebooks(value: object) -> bool:

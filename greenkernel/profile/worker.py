@@ -103,7 +103,7 @@ class SliceProcess:
         self._errors = folder / "errors"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "greenkernel.runner.slice"],
+                [sys.executable, "-P", "-m", "greenkernel.runner.slice_start"],
                 cwd=folder,
                 env=slice_environment(folder, cores, setup.logical_cores, os.environ),
                 stdin=subprocess.PIPE,

@@ -250,8 +250,6 @@ class Conductor:
             self._advising.start()
 
     def _advise(self, seen: Seen) -> None:
-        submission = self._store.submission()
-
         def say(text: str) -> None:
             self._journal.update(self.run, state=RunState.PROFILING, detail=text, is_open=True)
 
@@ -260,7 +258,7 @@ class Conductor:
                 raise _UnwantedError
 
         try:
-            advice = self._adviser.advise(self._store, submission, say, check)
+            advice = self._adviser.advise(self._store, self._store.submission(), say, check)
         except _UnwantedError:
             return
         except TemporaryError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from greenkernel.store.runs import LogEvent, RunStore
 
 # So much of what was shown is remembered per stream to recognise a repetition.
 _REMEMBERED = 4_000_000
+_PIECES = 1000
 
 
 @dataclass(slots=True)
@@ -19,6 +21,13 @@ class _Shown:
     text: str = ""
     position: int = 0
     repeating: bool = False
+    # What came since: joined now and then only, because each joining copies all of it.
+    _pieces: list[str] = field(default_factory=list)
+
+    def repeat(self) -> None:
+        """An epoch begins, which may print the same again."""
+        self._join()
+        self.position, self.repeating = 0, True
 
     def take(self, text: str) -> str:
         """The part of ``text`` that is new."""
@@ -30,8 +39,14 @@ class _Shown:
             if not text:
                 return ""
             self.repeating = False
-        self.text = (self.text + text)[-_REMEMBERED:]
+        self._pieces.append(text)
+        if len(self._pieces) >= _PIECES:
+            self._join()
         return text
+
+    def _join(self) -> None:
+        self.text = "".join((self.text, *self._pieces))[-_REMEMBERED:]
+        self._pieces.clear()
 
 
 @dataclass(slots=True)
@@ -39,7 +54,8 @@ class Merger:
     """Joins the output of a run's epochs into what one undisturbed run would have shown."""
 
     _streams: dict[str, _Shown] = field(default_factory=dict)
-    _displays: list[str] = field(default_factory=list)
+    # Hashes: a day of pictures must not stay in the kernel's memory.
+    _displays: list[bytes] = field(default_factory=list)
     _display: int = 0
     _epoch: int = 1
 
@@ -49,7 +65,7 @@ class Merger:
             self._epoch = epoch
             self._display = 0
             for shown in self._streams.values():
-                shown.position, shown.repeating = 0, True
+                shown.repeat()
         for event in events:
             if event.kind in ("stdout", "stderr"):
                 text = self._streams.setdefault(event.kind, _Shown()).take(event.text)
@@ -59,7 +75,8 @@ class Merger:
                 yield event
 
     def _is_new_display(self, event: LogEvent) -> bool:
-        looks = json.dumps([event.kind, event.data, event.wait], sort_keys=True, default=str)
+        whole = json.dumps([event.kind, event.data, event.wait], sort_keys=True, default=str)
+        looks = hashlib.blake2b(whole.encode(), digest_size=16).digest()
         repeated = self._display < len(self._displays) and self._displays[self._display] == looks
         if not repeated:
             del self._displays[self._display :]

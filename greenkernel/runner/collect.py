@@ -280,7 +280,10 @@ def _reference(value: object) -> Callable[[], object]:
 
 def can_change(value: object) -> bool:
     """False where what a name holds is always the same."""
-    if is_atom(value) or isinstance(value, types.ModuleType | types.BuiltinFunctionType):
+    # There is only one empty tuple, and it is part of all sorts of things.
+    if is_atom(value) or (type(value) is tuple and not value):
+        return False
+    if isinstance(value, types.ModuleType | types.BuiltinFunctionType):
         return False
     imported = isinstance(value, type | types.FunctionType) and value.__module__ not in ("__main__", "builtins", None)
     return not imported

@@ -1,4 +1,4 @@
-"""``python -m greenkernel.runner.slice``: one slice of a cell in a process of its own, measured.
+"""One slice of a cell in a process of its own, measured; `slice_start` starts it.
 
 Speaks in lines of JSON. First the job comes in and, once the values are restored and the cell's modules imported, what
 there is goes out; then the cut comes in (or the end of the input: nothing is wanted), and what it used goes out.
@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from greenkernel.errors import GreenKernelError
-from greenkernel.osfacts import die_with_parent, forget_peak_memory, set_affinity, tree_usage, usable_cores
+from greenkernel.osfacts import (
+    die_with_parent,
+    forget_peak_memory,
+    leave_network,
+    set_affinity,
+    tree_usage,
+    usable_cores,
+)
 from greenkernel.runner.collect import can_change
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
@@ -43,6 +50,9 @@ def main() -> int:
     job = from_json(orders.readline(), SliceJob)
     set_affinity(0, usable_cores()[: job.cores])
     folder = Path(job.folder)
+    near = job.url.startswith("file:")
+    if near:  # before a library has threads of its own, which would stay where they are
+        leave_network()
     try:
         blobs = Blobs(ObjectStore(StoreAddress(url=job.url, options=job.options)), bytes.fromhex(job.key))
         namespace = restore(job.capture, blobs, _made(folder / "work"), script=job.script)
@@ -50,6 +60,8 @@ def main() -> int:
     except GreenKernelError as e:
         _say(said, {"error": str(e)})
         return 0
+    if not near:
+        leave_network()
     given = [name for name in namespace if not name.startswith("__")]
     links = SliceFolder(folder / "work", Path(job.notebook))
     if job.notebook:
@@ -172,7 +184,3 @@ def _imported(python: str) -> Iterator[str]:
 
 def _error(outcome: Outcome) -> str | None:
     return f"{outcome.error.type_name}: {outcome.error.message}"[:500] if outcome.error is not None else None
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

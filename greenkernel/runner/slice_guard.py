@@ -30,7 +30,8 @@ def guard(folder: Path, work: SliceFolder) -> None:
     """From now on this process may write below ``folder`` only and connect to this machine only.
 
     A hook of the interpreter, so it binds Python code and not C libraries that open files by themselves, nor child
-    processes. The cell sees a `PermissionError`.
+    processes. The cell sees a `PermissionError`. Where the system permits it the process has left the network before
+    (`osfacts.leave_network`), which binds those too; this then only says why.
 
     Args:
         folder: The slice's own folder.

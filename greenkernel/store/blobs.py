@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import mmap
+import os
 import re
 
 from greenkernel.errors import IntegrityError, PermanentError
 from greenkernel.store.hashing import AddressHash, keyed_hash
 from greenkernel.store.objects import ObjectStore
 
+# What hashing on all cores and writing may take besides the bytes themselves.
+_SPARE_BYTES = (64 << 20) + (os.cpu_count() or 1) * (4 << 20)
 _ADDRESS = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,7 +34,12 @@ class Blobs:
         return keyed_hash(self._key, data)
 
     def put(self, data: bytes | memoryview) -> str:
-        """Store bytes unless they are there already; returns their address."""
+        """Store bytes unless they are there already; returns their address.
+
+        Raises:
+            MemoryError: This process has too little memory left.
+        """
+        _check_memory()
         address = self.address(data)
         if address not in self._known and self._objects.size(name_of(address)) != len(memoryview(data).cast("B")):
             self._objects.put(name_of(address), data)
@@ -72,6 +81,17 @@ class Blobs:
             done += piece.nbytes
         if not hmac.compare_digest(hasher.address(), address):
             raise IntegrityError(f"the blob {address[:12]} is cut or was changed")
+
+
+def _check_memory() -> None:
+    """The libraries below end the process where they get no memory, and so a notebook's kernel with all of its names.
+
+    Takes no memory, only addresses, for a moment.
+    """
+    try:
+        mmap.mmap(-1, _SPARE_BYTES).close()
+    except OSError as e:
+        raise MemoryError("too little memory is left to write") from e
 
 
 def name_of(address: str) -> str:

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 
 from greenkernel.errors import UserError
-from greenkernel.store.pickling import RefusedError, Writer
+from greenkernel.store.pickling import RefusedError, Writer, on_gpu
 from greenkernel.store.returned import plain_name
 
 _DEPTH = 8
@@ -65,13 +65,25 @@ def refusal(
         needed_by: The function that reads the name, where the cell does not read it itself.
     """
     path, part = culprit(plain_name(name), value, namespace)
-    kind = type(part)
-    label = "an open file" if isinstance(part, io.IOBase) else f"of type {_kind_name(kind)}"
+    label, advice = _described(part)
     reader = f" (read by {needed_by})" if needed_by else ""
-    advice = "Open the file inside the cell" if isinstance(part, io.IOBase) else _ADVICE.get(kind.__name__)
     said = "" if advice or isinstance(error, RefusedError) else f": {_first_line(error)}"
     what = f"{path}{reader} cannot travel, it is {label}{said}"
     return CannotTravelError(name, what, what_to_do=advice or _DEFAULT_ADVICE)
+
+
+def _described(part: object) -> tuple[str, str | None]:
+    """What it is, and what to do about it where there is more to say than of anything else."""
+    kind = type(part)
+    if isinstance(part, io.IOBase):
+        return "an open file", "Open the file inside the cell"
+    if on_gpu(part):
+        back = "cpu" if kind.__module__.startswith("torch") else "get"
+        return (
+            f"of type {_kind_name(kind)} in the memory of a GPU, and no site has one",
+            f"Bring it back with .{back}() first",
+        )
+    return f"of type {_kind_name(kind)}", _ADVICE.get(kind.__name__)
 
 
 def culprit(name: str, value: object, namespace: Mapping[str, object] | None) -> tuple[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,9 +72,11 @@ def _text(value: object) -> str:
 def _is_changeable(value: object) -> bool:
     if isinstance(value, _NOT_FOLLOWED):
         return False
-    if isinstance(value, list | dict | set | bytearray):
+    if isinstance(value, list | dict | set | bytearray | deque):
         return True
-    numpy = sys.modules.get("numpy")
+    numpy, random = sys.modules.get("numpy"), sys.modules.get("numpy.random")
     if numpy is not None and isinstance(value, numpy.ndarray):
+        return True
+    if random is not None and isinstance(value, random.Generator | random.RandomState):
         return True
     return hasattr(value, "__dict__")

@@ -41,6 +41,8 @@ class ObjectInfo:
 # A request to a distant store takes its time; a local one takes none, and small pieces stay in the caches.
 _REMOTE_PIECE_BYTES, _LOCAL_PIECE_BYTES = 32 * 2**20, 4 * 2**20
 _LARGE_BYTES = 2**20
+# What systems say of a disk; the client passes on their words only.
+_DISK = re.compile(r"No space left on device|Disk quota exceeded|File too large|Read-only file system")
 # Names that are the same as names of files.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]*")
 
@@ -54,7 +56,7 @@ class ObjectStore:
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
         self._folder = _folder_of(address)
-        with _translated(address.url):
+        with self._translated(address.url):
             try:
                 self._store: Any = _open(address)
             except ValueError as e:  # no URL at all
@@ -66,7 +68,7 @@ class ObjectStore:
 
     def get(self, name: str) -> memoryview | None:
         """The bytes of an object without a copy, or None where there is no such object."""
-        with _translated(name):
+        with self._translated(name):
             try:
                 return memoryview(cast("Any", obstore.get(self._store, name).bytes()))
             except (FileNotFoundError, exceptions.NotFoundError):
@@ -81,14 +83,14 @@ class ObjectStore:
     def _pieces(self, name: str, size: int) -> Iterator[memoryview]:
         step = _REMOTE_PIECE_BYTES if self._folder is None else _LOCAL_PIECE_BYTES
         for start in range(0, size, step):
-            with _translated(name):
+            with self._translated(name):
                 end = min(size, start + step)
                 piece = memoryview(cast("Any", obstore.get_range(self._store, name, start=start, end=end)))
             yield piece
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what was there; readers see the old or the new bytes, never a mixture."""
-        with _translated(name):
+        with self._translated(name):
             view = memoryview(data)
             if self._folder is not None and view.nbytes >= _LARGE_BYTES and _PLAIN_NAME.fullmatch(name):
                 _write_aside(self._folder / name, view)  # without the copy in memory that the client would make
@@ -97,7 +99,7 @@ class ObjectStore:
 
     def put_new(self, name: str, data: bytes | memoryview) -> bool:
         """Write an object only where there is none yet; False means that another was first."""
-        with _translated(name):
+        with self._translated(name):
             try:
                 # One part: a multipart upload would not honour the condition.
                 obstore.put(self._store, name, cast("Any", data), mode="create", use_multipart=False)
@@ -107,7 +109,7 @@ class ObjectStore:
 
     def size(self, name: str) -> int | None:
         """Bytes of an object, or None where there is no such object."""
-        with _translated(name):
+        with self._translated(name):
             try:
                 return int(obstore.head(self._store, name)["size"])
             except (FileNotFoundError, exceptions.NotFoundError):
@@ -116,7 +118,7 @@ class ObjectStore:
     def listing(self, prefix: str, *, after: str | None = None) -> list[ObjectInfo]:
         """Objects below a folder-like prefix in the order of their names, those after the name ``after`` only."""
         found: list[ObjectInfo] = []
-        with _translated(prefix):
+        with self._translated(prefix):
             try:
                 for chunk in obstore.list(self._store, prefix, offset=after):
                     found += [
@@ -131,7 +133,7 @@ class ObjectStore:
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below ``prefix``, without the prefix."""
-        with _translated(prefix):
+        with self._translated(prefix):
             try:
                 listing = obstore.list_with_delimiter(self._store, prefix)
             except (FileNotFoundError, exceptions.NotFoundError):
@@ -140,7 +142,7 @@ class ObjectStore:
 
     def delete(self, *names: str) -> None:
         """Remove objects; those that are not there are left out."""
-        with _translated(", ".join(names[:3])):
+        with self._translated(", ".join(names[:3])):
             for name in names:
                 try:
                     obstore.delete(self._store, name)
@@ -153,11 +155,26 @@ class ObjectStore:
         Raises:
             PermanentError: The store has no such URLs (a folder, memory).
         """
-        with _translated(name):
+        with self._translated(name):
             try:
                 return str(obstore.sign(self._store, "GET", name, timedelta(seconds=valid_s)))
             except (TypeError, ValueError) as e:
                 raise PermanentError(f"the store {self.address.url} gives no URLs to read by") from e
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Outside errors become ours at this edge."""
+        try:
+            yield
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as e:
+            raise PermanentError(f"the store refuses access to {what}: {_first_line(e)}") from e
+        except (exceptions.UnknownConfigurationKeyError, exceptions.NotSupportedError) as e:
+            raise PermanentError(f"the store cannot be used as set up ({what}): {_first_line(e)}") from e
+        except (exceptions.BaseError, OSError) as e:
+            said = f"the store did not answer for {what}: {_first_line(e)}"
+            if (why := _DISK.search(str(e))) is not None:
+                said = f"the store {self.address.url} cannot be written ({why[0]}). Make room there or use another."
+            raise TemporaryError(said, delay_s=2.0) from e
 
 
 def _folder_of(address: StoreAddress) -> Path | None:
@@ -195,19 +212,6 @@ def _open(address: StoreAddress) -> object:
     return from_url(
         address.url, config=cast("Any", config), client_options=cast("Any", client), retry_config=cast("Any", retry)
     )
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Outside errors become ours at this edge."""
-    try:
-        yield
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as e:
-        raise PermanentError(f"the store refuses access to {what}: {_first_line(e)}") from e
-    except (exceptions.UnknownConfigurationKeyError, exceptions.NotSupportedError) as e:
-        raise PermanentError(f"the store cannot be used as set up ({what}): {_first_line(e)}") from e
-    except (exceptions.BaseError, OSError) as e:
-        raise TemporaryError(f"the store did not answer for {what}: {_first_line(e)}", delay_s=2.0) from e
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,10 +24,12 @@ from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.inner import Inner
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
+from greenkernel.store.returned import plain_name
 
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
 
 _LARGE = 64 * 1024
+_LESS_MEMORY = "Delete what is not needed any more, or load the data inside the cell"
 # Uses of a buffer: only read, written to, copied by whoever reads it.
 _READ, _WRITTEN, _COPIED = range(3)
 _TRAILER = struct.Struct("<QQ")
@@ -93,6 +95,14 @@ class _Attempt:
     def _write(self, name: str, value: object) -> None:
         try:
             self.writer.dump((name, value))
+        except GreenKernelError:  # the store's, which has nothing to do with the value
+            raise
+        except MemoryError as e:
+            raise CannotTravelError(
+                name,
+                f"{plain_name(name)} cannot travel, for this process ran out of memory while it was written",
+                what_to_do=_LESS_MEMORY,
+            ) from e
         # A reducer of any library may raise anything; the name is what the user can do something about.
         except Exception as e:
             raise refusal(name, value, e, self.namespace, needed_by=self.added.get(name)) from e
@@ -157,16 +167,20 @@ def dump(
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
+        UserError: Memory ran out.
     """
     attempt = _Attempt(blobs, namespace, references or {}, parts or {})
-    attempt.run(objects, follow=follow)
-    shared = Shared.among(attempt.writer.arrays)
-    if shared.regions:
-        # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-        second = _Attempt(blobs, namespace, references or {}, parts or {}, shared)
-        second.run(objects, follow=follow)
-        return second.finish(follow=follow)
-    return attempt.finish(follow=follow)
+    try:
+        attempt.run(objects, follow=follow)
+        shared = Shared.among(attempt.writer.arrays)
+        if shared.regions:
+            # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
+            second = _Attempt(blobs, namespace, references or {}, parts or {}, shared)
+            second.run(objects, follow=follow)
+            return second.finish(follow=follow)
+        return attempt.finish(follow=follow)
+    except MemoryError as e:  # not of one value, but of all that were written so far
+        raise UserError("this process ran out of memory while values were written", what_to_do=_LESS_MEMORY) from e
 
 
 def load(

@@ -22,7 +22,8 @@ from greenkernel.store.arrays import Shared, is_owner, is_plain_array, whole
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
 _OF_THIS_MACHINE = ("multiprocessing.connection", "multiprocessing.synchronize", "multiprocessing.queues")
-_CONTAINERS = (list, dict, set, bytearray)
+_GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
+_CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
 # What newer cloudpickles write instead of the name of a code's file.
@@ -114,7 +115,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return _made_error, (kind, obj.args), dict(vars(obj))
         if kind is types.GeneratorType and obj.gi_frame is None:
             return _ended_generator, (obj.__name__, obj.__qualname__)
-        if kind.__module__ in _OF_THIS_MACHINE:
+        if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
             raise RefusedError(obj)
         if isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
@@ -206,7 +207,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
 
 class ReferringWriter(Writer):
-    """Refers to exact lists, dicts and sets too, which pickle never asks a reducer about. Slower per object."""
+    """Refers to exact lists, dicts, sets and tuples too, which pickle never asks a reducer about. Slower per object."""
 
     def persistent_id(self, obj: Any) -> str | None:
         """The name of an object that the reader has already."""
@@ -319,6 +320,15 @@ def _is_put(name: str, value: object) -> bool:
 def is_atom(value: object) -> bool:
     """True where identity does not matter and nothing inside can change."""
     return type(value) in _ATOMS
+
+
+def on_gpu(value: object) -> bool:
+    """True for a tensor of torch or an array of cupy in a GPU's memory, which no site has. Imports neither library."""
+    kind = type(value)
+    library = str(kind.__module__).partition(".")[0]
+    if library == "torch":
+        return any(getattr(value, flag, False) is True for flag in _GPU_FLAGS)
+    return library == "cupy" and kind.__name__ == "ndarray"
 
 
 def _set_function_state(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:

@@ -194,7 +194,7 @@ class RunStore:
         """
         found = self._get("request", Submission)
         if found is None:
-            raise PermanentError(f"the store has no run {self.run}")
+            raise PermanentError(f"the store has no run {self.run}; if its folder was deleted, send the cell again")
         return found
 
     def advise(self, advice: Advice) -> bool:

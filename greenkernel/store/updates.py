@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from greenkernel.store.pickling import is_atom
+
 _WITH_ATTRIBUTES = ("plain", "list", "dict", "set", "deque")
 _DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
 
@@ -197,15 +199,34 @@ def _put_bytes(target: bytearray, content: bytes) -> bool:
     return True
 
 
+def _put_tuple(target: tuple[Any, ...], content: tuple[Any, ...]) -> bool:
+    """A tuple never changes, what it holds may: that has been put into it already, where it could."""
+    return len(target) == len(content) and all(map(_is_there, target, content))
+
+
+def _is_there(mine: Any, new: Any) -> bool:
+    if type(mine) is tuple and type(new) is tuple:
+        return _put_tuple(mine, new)
+    return mine is new or (is_atom(mine) and type(mine) is type(new) and bool(mine == new or mine != mine))
+
+
 def _put_state(target: Any, content: Any) -> bool:
     """As pickle does it; what the object keeps out of its state stays."""
     if hasattr(target, "__setstate__"):
         target.__setstate__(content)
         return True
-    attributes, slots = content if isinstance(content, tuple) and len(content) == 2 else (content, None)
-    for name, value in {**(attributes or {}), **(slots or {})}.items():
+    new = _attributes_in(content)
+    for name in _attributes_in(_state(target)).keys() - new.keys():
+        object.__delattr__(target, name)
+    for name, value in new.items():
         object.__setattr__(target, name, value)
     return True
+
+
+def _attributes_in(state: Any) -> dict[str, Any]:
+    """Of a state that pickle sets by itself: attributes in ``__dict__`` and those in slots."""
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    return {**(attributes or {}), **(slots or {})}
 
 
 def _is_random_state(value: Any) -> bool:
@@ -226,6 +247,8 @@ _KINDS: tuple[_Kind, ...] = (
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),
     ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
+    # A tuple of its own: one that is referred to would be written as a reference to itself.
+    ("tuple", lambda v: type(v) is tuple, lambda v: tuple(list(v)), _put_tuple),
     ("bytearray", lambda v: isinstance(v, bytearray), bytes, _put_bytes),
     ("generator", _is_generator, _take_generator, _put_generator),
     ("seeds", _is_seeds, _children, _put_seeds),

@@ -12,7 +12,7 @@ import pytest
 from greenkernel import attach
 from greenkernel.home import Home
 from greenkernel.records import Proposal
-from tests.flows.conftest import eventually
+from tests.flows.conftest import controllers, eventually
 from tests.flows.kernelclient import Cell, Kernel
 
 TRAIN = "%%greentrain --auto --no-profile\n"
@@ -119,6 +119,47 @@ def test_purged_while_pending(kernel: Kernel) -> None:
     first = kernel.run(TRAIN + BUSY * 20 + "new = 1")
     kernel.run(f"%greenruns cancel {run_id(first)} --purge")
     assert "False\n" == kernel.run("print('new' in globals())").text()
+
+
+def test_a_store_that_is_deleted_meanwhile(kernel: Kernel, home: Home) -> None:
+    """The run fails with a sentence that says so, nothing hangs, names are as before, and the same cell works again."""
+    kernel.run("df = [1, None]")
+    rest = "df = [x for x in df if x]\nnew = 1"
+    first = kernel.run(TRAIN + BUSY * 20 + rest)
+    run = run_id(first)
+    eventually(lambda: attach(run, home=home).progress is not None)
+    (home.settings.home / "store").rename(home.settings.home / "gone")
+    waiting = kernel.run("print(df)")
+    assert "did not run" in str(waiting.error)
+    kernel.until(lambda: first.error is not None)
+    assert f"UserError: the store has no run {run}; if its folder was deleted, send the cell again." == first.error
+    assert "[1, None] False\n" == kernel.run("print(df, 'new' in globals())").text()
+    kernel.run(TRAIN + rest)
+    assert "[1] 1\n" == kernel.run("print(df, new)").text()
+    eventually(lambda: not jobs_of(home, run))
+
+
+def jobs_of(home: Home, run: str) -> list[str]:
+    return [site.name for site in home.sites.values() for job in site.jobs() if job.run == run]
+
+
+def test_two_kernels_on_one_home(kernel: Kernel, home: Home, tmp_path: Path) -> None:
+    """Both send at the same time, each gets its own names, and the journal has all four runs."""
+    other = Kernel(tmp_path)
+    try:
+        sent = []
+        for turn in range(2):
+            asked = [(who, who.send(TRAIN + f"got = {number + turn}")) for number, who in ((10, kernel), (20, other))]
+            for who, ident in asked:
+                who.until(lambda who=who, ident=ident: who.is_idle(ident))  # type: ignore[misc]
+                sent.append(run_id(who.cell(ident)))
+            assert f"{10 + turn}\n" == kernel.run("print(got)").text()
+            assert f"{20 + turn}\n" == other.run("print(got)").text()
+    finally:
+        other.stop()
+    assert {entry.id: "done" for entry in home.journal.entries()} == dict.fromkeys(sent, "done")
+    assert 4 == len(set(sent))
+    assert 1 == len(controllers(home.settings.home))
 
 
 def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:

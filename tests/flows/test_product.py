@@ -121,6 +121,31 @@ def test_impossible_is_said_before_the_run(home: Home) -> None:
     assert run.detail
 
 
+def test_values_that_no_site_can_hold(home: Home) -> None:
+    """Nothing runs, not even a slice: each site says how much it has, which value is the largest, and what to do."""
+    small = home.settings.sites_path
+    small.write_text(small.read_text().replace("max_cores = 2", 'max_cores = 2\nmemory = "64MiB"'))
+    run = train("s = X.sum()", namespace={"X": np.ones(12_000_000)}, home=Home.open()).wait(60)
+    assert RunState.FAILED == run.state
+    assert run._store.epoch(1) is None
+    assert run.advice is not None
+    assert () == run.advice.profile.slices
+    assert "no site has the memory" in " ".join(run.advice.profile.notes)
+    assert "near: 64 MiB of memory cannot hold the 92 MiB of values" in run.detail
+    assert "the largest is X (ndarray 12000000, 92 MiB): send less of it, or load it inside the cell" in run.detail
+
+
+def test_one_site_can_hold_the_values(home: Home) -> None:
+    """The other one cannot, and says so beside its prediction; the run goes where there is room."""
+    small = home.settings.sites_path
+    small.write_text(small.read_text().replace("max_cores = 2", 'max_cores = 2\nmemory = "64MiB"', 1))
+    names = {"X": np.ones(12_000_000)}
+    run = train("s = X.sum()", namespace=names, home=Home.open(), no_profile=True).wait(60)
+    assert RunState.DONE == run.state, run.detail
+    assert "far" == run.receipt.stays[0].site  # type: ignore[union-attr]
+    assert "cannot hold" in {p.site: p.why_not or "" for p in run.prediction}["near"]
+
+
 def test_relocation_by_hand_keeps_the_trees(home: Home) -> None:
     """A forest that is moved while it grows reuses its trees and is bit for bit a plain one."""
     namespace = data()

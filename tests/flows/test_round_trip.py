@@ -446,12 +446,23 @@ def test_a_dict_that_checks_what_it_takes(tmp_path: Path) -> None:
 
 
 def test_where_a_type_takes_in_no_changes_the_name_is_bound_anew_and_it_is_said(tmp_path: Path) -> None:
-    """A tuple whose list was changed is a new tuple, and so is an array of another shape."""
-    space = notebook("import numpy as np\nt = ([1],)\na = np.ones(3)\nold = t")
-    away = there_and_back("t[0].append(2)\na.shape = (3, 1)", space, tmp_path)
-    assert ([1, 2],) == space["t"]
+    """An array of another shape is a new one, and so is a tuple that holds it."""
+    space = notebook("import numpy as np\na = np.ones(3)\nt = (a, 1)")
+    away = there_and_back("a.shape = (3, 1)\nn = len(t)", space, tmp_path)
     assert (3, 1) == space["a"].shape
-    assert ["t is a new object", "a is a new object"] == [message[:17] for message in sorted(away.messages)[::-1]]
+    assert space["t"][0] is space["a"]
+    assert ["a is a new object", "t is a new object"] == [message[:17] for message in sorted(away.messages)]
+
+
+def test_a_tuple_is_the_tuple_it_was(tmp_path: Path) -> None:
+    """What it holds has changed, and it holds the same; names that hold it, or are bound to it, hold the same one."""
+    space = notebook("t = ([1], ({2},), 'x')\nsame = t\nholder = [t]\nfirst = t[0]")
+    old = space["t"]
+    away = there_and_back("t[0].append(2)\nt[1][0].add(3)\nnew = t\nholder.append(same)", space, tmp_path)
+    assert ([1, 2], ({2, 3},), "x") == old
+    assert all(one is old for one in (space["t"], space["same"], space["new"], *space["holder"]))
+    assert space["first"] is old[0]
+    assert [] == away.messages
 
 
 def test_only_the_names_asked_for_come_back(tmp_path: Path) -> None:

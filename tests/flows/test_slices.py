@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,6 +188,42 @@ def test_a_slice_can_do_no_harm(bench: Bench, source: str, forbidden: str | None
     assert (forbidden is None) == (measured.error is None)
     assert (forbidden or "") in (measured.error or "")
     assert "as it was" == precious.read_text()
+
+
+_BY_C = """
+import ctypes, socket, struct
+libc = ctypes.CDLL(None)
+one = libc.socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+where = struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + bytes([127, 0, 0, 1]) + bytes(8)
+reached = libc.connect(one, where, len(where)) == 0
+assert not reached, "reached"
+own = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(own.getsockname(), 5)
+import joblib
+assert [0, 1, 4] == joblib.Parallel(n_jobs=2)(joblib.delayed(pow)(i, 2) for i in range(3))
+"""
+
+
+def test_a_slice_has_no_network(bench: Bench) -> None:
+    """Where the system permits it, C code reaches no server of this machine either; the slice's own loopback works."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        setup = bench.setup(_BY_C, {"port": server.getsockname()[1]})
+        with SliceProcess(setup, made(bench.scratch / "alone"), 2) as process:
+            process.ready()
+            measured = process.run(None, 1.0, {}, 60)
+        process.ended()
+    assert not isinstance(measured, str)
+    if measured.error == "AssertionError: reached" and not _may_leave():
+        pytest.skip("this system has no network namespaces for us")
+    assert measured.error is None
+
+
+def _may_leave() -> bool:
+    """Asked of a process of its own: this one stays where it is."""
+    program = (
+        "from greenkernel import osfacts as o\no.prepare_to_leave_network()\nraise SystemExit(not o.leave_network())"
+    )
+    return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_what_is_forbidden_is_not_tried_again_with_more_rows(bench: Bench) -> None:

@@ -318,6 +318,11 @@ CASES = (
     Case(shows="carriage returns", cell="x = 1\r\nif x:\r\n    y = 'a'\r\ny"),
     Case(shows="tabs", cell="for i in range(2):\n\tif i:\n\t\tx = i\n\telse:\n\t\tx = 'a\tb'\nx"),
     Case(
+        shows="ends of lines and tabs inside of a string",
+        cell="text = '''a\r\n\tb\n  c\rd'''\nlen(text), text",
+    ),
+    Case(shows="a form feed and lines that go on", cell="x = 1 + \\\n    2\n\x0c\ny = (x\n\n  # between\n  + 1)\ny"),
+    Case(
         shows="unicode names and strings",
         before=("größe = 1",),
         cell="größe += 1\n变量 = 'värde 😀 \u202e'\nπ = 3.14\nprint(变量, 'é', 'e\u0301')\n变量",
@@ -381,6 +386,106 @@ CASES = (
             results = await asyncio.gather(*(job(n) for n in range(4)))
             results
             """),
+    ),
+    Case(
+        shows="an async function of an earlier cell is awaited",
+        before=(
+            code("""
+            import asyncio
+            scale = 3
+            async def inner(n):
+                await asyncio.sleep(0)
+                return n * scale
+            async def job(n, *, log):
+                log.append(n)
+                return await inner(n) + 1
+            log = []
+            alias = log
+            """),
+        ),
+        cell=code("""
+            first = await job(1, log=log)
+            if first > 3:
+                second = [await job(n, log=log) for n in (2, 3)]
+            second
+            """),
+        then=("alias is log, log, await job(4, log=log)",),
+    ),
+    Case(
+        shows="async comprehensions of every kind",
+        before=("async def numbers(n):\n    for i in range(n):\n        yield i",),
+        cell=code("""
+            async def twice(n):
+                return 2 * n
+            squares = {n: n * n async for n in numbers(4) if n % 2}
+            odd = {n async for n in numbers(5) if n % 2}
+            awaited = [await twice(n) async for n in numbers(3)]
+            nested = [[a async for a in numbers(b)] for b in (1, 2)]
+            lazy = sum([x async for x in (await twice(n) async for n in numbers(3))])
+            f"{await twice(5)} {lazy}"
+            """),
+        then=("sorted(odd), squares, awaited, nested",),
+    ),
+    Case(
+        shows="async generators and managers of earlier cells",
+        before=(
+            code("""
+            from contextlib import asynccontextmanager
+            steps = []
+            @asynccontextmanager
+            async def opened(name):
+                steps.append(f'open {name}')
+                try:
+                    yield name.upper()
+                finally:
+                    steps.append(f'close {name}')
+            async def count(n):
+                for i in range(n):
+                    yield i
+            """),
+        ),
+        cell=code("""
+            async with opened('a') as a, opened('b') as b:
+                async for i in count(5):
+                    if i == 3:
+                        break
+                else:
+                    i = None
+            try:
+                async with opened('c'):
+                    raise ValueError('inside')
+            except ValueError as e:
+                text = str(e)
+            a, b, i, text
+            """),
+        then=("steps",),
+    ),
+    Case(
+        shows="tasks that work beside each other",
+        cell=code("""
+            import asyncio
+            async def talk(name, turns, queue):
+                for turn in range(turns):
+                    print(name, turn)
+                    await queue.put((name, turn))
+                    await asyncio.sleep(0)
+                return name
+            queue = asyncio.Queue()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(talk(name, 2, queue)) for name in 'ab']
+            names = [task.result() for task in tasks]
+            try:
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                names.append('late')
+            said = [queue.get_nowait() for _ in range(queue.qsize())]
+            failed = await asyncio.gather(talk(1, None, queue), return_exceptions=True)
+            kinds = [type(one).__name__ for one in failed]
+            del queue, tasks, group, failed
+            names
+            """),
+        then=("said, kinds",),
     ),
     Case(
         shows="asyncio run is refused as in a notebook",

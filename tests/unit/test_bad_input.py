@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from greenkernel.clock import RealClock
@@ -213,6 +214,22 @@ def test_namespaces(what: str, how: str, home: Home) -> None:
             if callable(getattr(made, close, None)) and what not in ("condition", "event"):
                 made.close() if close == "close" else made.wait()
     assert "handle" in said
+
+
+def test_memory_that_cannot_hold_the_values(home: Home) -> None:
+    """The largest value is named with its bytes; nothing is sent."""
+    names = {"X": np.ones(20_000_000), "y": np.ones(1000)}
+    said = refused(home, "s = X.sum() + y.sum()", names, memory="128MiB")
+    assert "--memory: 128 MiB of memory cannot hold the 153 MiB of values that the cell reads" in said
+    assert "the largest is X (ndarray 20000000, 153 MiB). Give it more" in said
+
+
+def test_a_tensor_on_a_gpu(home: Home) -> None:
+    """No site has a GPU: it is refused by the name it has, with what brings it back."""
+    tensor = type("Tensor", (), {"__module__": "torch", "is_cuda": True})()
+    said = refused(home, "y = model['weight'] * 2", {"model": {"weight": tensor}})
+    assert "model['weight'] cannot travel" in said
+    assert "Bring it back with .cpu() first." in said
 
 
 BAD_SITES = [

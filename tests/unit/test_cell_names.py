@@ -7,7 +7,7 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from greenkernel.cell.names import analyse
@@ -153,6 +153,89 @@ def test_what_is_really_read_is_found(lines: list[str]) -> None:
     with contextlib.suppress(TypeError, NameError, KeyError):
         exec(compile(cell, "<cell>", "exec"), Noting(initial))
     assert read <= set(analyse(cell, initial).reads)
+
+
+@pytest.mark.parametrize(
+    ("setup", "cell"),
+    [
+        ("def f():\n    global g\n    g = 1", "f()"),
+        ("def f():\n    def inner():\n        global g\n        g = 1\n    inner()", "f()"),
+        ("class A:\n    def go(self):\n        global g\n        del g\na = A()\ng = 1", "a.go()"),
+    ],
+)
+def test_names_that_functions_of_the_notebook_bind(setup: str, cell: str) -> None:
+    """A global statement of a function that the cell calls binds for the cell."""
+    assert ("g",) == analyse(cell, _space(setup)).binds
+
+
+@st.composite
+def _programs(draw: st.DrawFn, depth: int = 2) -> list[str]:
+    """Lines of a small program that may fail, but ends; deeper parts are indented below their heads."""
+    a, b, c = draw(NAMES), draw(NAMES), draw(NAMES)
+    simple = [
+        "{a} = {b}", "{a} += 1", "{a}, {b} = {c}, 1", "[{a}, *{b}] = 1, 2", "del {a}", "{a}: int = {b}", "({a} := {b})",
+        "{a} = [{b} + {c} for {b} in range(2) if {b} < {a}]", "{a} = {{{b}: {c} for {c} in range(2)}}",
+        "{a} = [({c} := {b}) for {b} in range(2)]", "{a} = sum({b} for {b} in range({c}) for {c} in range(2))",
+        "{a} = (lambda {b}, q={c}: {b} + q + {a})(1)", "{a} = f'{{{b}}} {{{c}!r}}'", "{a} = {b} if {c} else {a}",
+        "import math as {a}", "from math import pi as {a}", "assert {a} is not None, {b}", "{a} = {b} and {c}",
+        "{a} = {b} < {c} < 5", "{a} = [{b}][0]", "{a}()", "{a} = {b}({c})", "{a}, *{b} = [{c}, 1]",
+    ]  # fmt: skip
+    heads = [
+        "if {a}:", "for {a} in range(2):", "with nothing({a}) as {b}:", "def {a}({b}={c}):", "def {a}(*{b}, **{c}):",
+        "class {a}:", "while not {a}:", "try:", "match {a}:\n    case {b}:", "def {a}():\n    global {b}",
+        "@keep\ndef {a}():", "def {a}({b}=1):\n    def {c}():\n        nonlocal {b}\n        {b} = {c}",
+    ]  # fmt: skip
+    lines: list[str] = []
+    for _ in range(draw(st.integers(1, 3))):
+        a, b, c = draw(NAMES), draw(NAMES), draw(NAMES)
+        if depth and draw(st.integers(0, 2)) == 0:
+            head = draw(st.sampled_from(heads))
+            deep = "        " if head.startswith("match") else "    "
+            lines += head.format(a=a, b=b, c=c).split("\n")
+            lines += [deep + line for line in draw(_programs(depth=depth - 1))]
+            lines += ["    break"] if head.startswith("while") else []
+            lines += [f"except Exception as {b}:", f"    {c}"] if head == "try:" else []
+        else:
+            lines.append(draw(st.sampled_from(simple)).format(a=a, b=b, c=c))
+    return lines
+
+
+class _Noting(dict[str, Any]):
+    """A namespace that notes what is read of it."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        super().__init__(names)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        self.read.add(name)
+        return value
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(_programs(), _programs())
+def test_what_really_happens_is_found(earlier: list[str], lines: list[str]) -> None:
+    """An earlier cell leaves functions and values; the next one reads, binds and deletes no name that is not found."""
+    first, cell = "\n".join(earlier), "\n".join(lines)
+    space = _Noting({name: 1 for name in string.ascii_lowercase[:6]})
+    space |= {"__name__": "__main__", "nothing": contextlib.nullcontext, "keep": lambda f: f}
+    try:
+        codes = [compile(text, "<cell>", "exec") for text in (first, cell)]
+    except SyntaxError:
+        reject()
+    with contextlib.suppress(Exception):
+        exec(codes[0], space)
+    before = dict(space)
+    found = analyse(cell, before)
+    space.read.clear()
+    with contextlib.suppress(Exception):
+        exec(codes[1], space)
+    read = {name for name in space.read & before.keys() if not name.startswith("__")}
+    changed = {name for name in space if name not in before or space[name] is not before[name]}
+    assert read <= set(found.reads)
+    assert changed - {"__builtins__", "__annotations__"} <= set(found.binds)
+    assert before.keys() - space.keys() <= {*found.binds, *found.deletes}
 
 
 @pytest.mark.parametrize(

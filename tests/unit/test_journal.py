@@ -1,11 +1,13 @@
 """The journal: a cache that explains, and that may be lost."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from greenkernel.errors import TemporaryError, UserError
 from greenkernel.run.journal import Entry, Journal
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -49,3 +51,53 @@ def test_a_journal_that_cannot_be_used_is_put_aside(damage: str, tmp_path: Path)
     Journal(path).add(entry("a"))
     assert ["a"] == [e.id for e in Journal(path).entries()]
     assert 1 == len([p for p in tmp_path.iterdir() if "damaged" in p.name])
+
+
+def _damaged_inside(path: Path) -> None:
+    """Its first page is whole, so that it opens."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+
+
+def test_damage_behind_the_first_page(tmp_path: Path) -> None:
+    """It is found when the journal is opened."""
+    path = tmp_path / "journal.sqlite"
+    Journal(path).add(entry("a"))
+    _damaged_inside(path)
+    assert [] == Journal(path).entries()
+    assert [path.name] == [p.name for p in tmp_path.iterdir() if p.suffix == ".sqlite"]
+
+
+@pytest.mark.parametrize("fault", ["damaged", "removed"])
+def test_a_journal_that_is_lost_while_it_is_in_use(fault: str, tmp_path: Path) -> None:
+    """Whoever has it open goes on with the new one, and sees what others write there."""
+    path = tmp_path / "journal.sqlite"
+    one, two = Journal(path), Journal(path)
+    one.add(entry("a"))
+    two.note("a", "seen")
+    if fault == "damaged":
+        _damaged_inside(path)
+    else:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(f"journal.sqlite{suffix}").unlink(missing_ok=True)
+    one.add(entry("b"))
+    two.add(entry("c"))
+    assert {"b", "c"} == {e.id for e in one.entries()} - {"a"}
+    assert {"b", "c"} == {e.id for e in two.entries()} - {"a"}
+
+
+def test_a_journal_that_another_holds_is_not_put_aside(tmp_path: Path) -> None:
+    """It is whole: who comes too late is told so, and finds everything there later."""
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path, patience_s=0.1)
+    journal.add(entry("a"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TemporaryError, match=r"cannot be used \(database is locked\)\. See to it"):
+            journal.add(entry("b"))
+        with pytest.raises(UserError, match="database is locked"):
+            Journal(path, patience_s=0.1)
+    assert ["a"] == [e.id for e in Journal(path).entries()]
+    assert [] == [p for p in tmp_path.iterdir() if "damaged" in p.name]

@@ -44,7 +44,7 @@ def _namespace() -> dict[str, Any]:
         "other": [1, 2],
         "n": 3,
     }
-    exec("def uses():\n    return fitted\ndef safe():\n    return n", space)
+    exec("def uses():\n    return fitted\ndef safe():\n    return n\ndef sets():\n    global n\n    n = 4", space)
     return space
 
 
@@ -118,6 +118,12 @@ def test_shared_memory_counts() -> None:
     """A view of an array that the run writes into is waited for; another array is not."""
     assert "view may hold" in _waits("X[0] = 1", "view")
     assert "" == _waits("X[0] = 1", "other")
+
+
+def test_a_function_that_binds_for_the_notebook() -> None:
+    """A name that a function of the notebook binds by a global statement is waited for."""
+    assert "it uses n" in _waits("sets()", "print(n)")
+    assert "" == _waits("safe()", "print(n)")
 
 
 def test_files_and_settings() -> None:

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenkernel.errors import IntegrityError, PermanentError, UserError
+from greenkernel.errors import GreenKernelError, IntegrityError, PermanentError, TemporaryError, UserError
 from greenkernel.records import Payload
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.objects import ObjectStore, StoreAddress
-from greenkernel.store.payloads import digest, dump, load
+from greenkernel.store.payloads import CannotTravelError, digest, dump, load
+from tests.graphs import Compared, Spec, build, specs
 
 
 @pytest.fixture
@@ -149,6 +150,17 @@ def test_aliases_between_names_survive(values: list[Any], data: st.DataObject) -
             assert got[f"n{n}"] is got["all"][pick]
 
 
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(specs(), st.data())
+def test_graphs_of_objects_come_back_as_they_were(spec: Spec, data: st.DataObject) -> None:
+    """Parts that are shared, also in circles and among names, are shared there; all of them are equal."""
+    made = build(spec)
+    picks = data.draw(st.lists(st.integers(0, len(made) - 1), min_size=1, max_size=4))
+    sent = {f"n{n}": made[pick] for n, pick in enumerate(picks)}
+    blobs = _blobs()
+    assert "" == Compared().difference(sent, load(dump(sent, blobs).payload, blobs, {}))
+
+
 def _generator() -> Any:
     yield 1
 
@@ -167,6 +179,11 @@ class _Holder:
         self.part = part
 
 
+def _stand_in(module: str, name: str, **flags: bool) -> Any:
+    """An object whose class has the name of a library's that is not installed here."""
+    return type(name, (), {"__module__": module, **flags})()
+
+
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: _opened("r"), "x cannot travel, it is an open file. Open the file inside the cell."),
     (lambda: _opened("rb"), "x cannot travel, it is an open file. Open the file inside the cell."),
@@ -180,7 +197,23 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: _in_a_closure(), "x's variable lock cannot travel, it is of type _thread.lock."),
     (lambda: _Holder(_generator()).__init__, "x.__self__.part cannot travel, it is of type generator."),
     (lambda: asyncio.new_event_loop(), "x"),
+    (
+        lambda: _stand_in("torch", "Tensor", is_cuda=True),
+        "x cannot travel, it is of type torch.Tensor in the memory of a GPU, and no site has one. "
+        "Bring it back with .cpu() first.",
+    ),
+    (lambda: {"w": [_stand_in("torch.nn.parameter", "Parameter", is_cuda=True)]}, "x['w'][0] cannot travel"),
+    (lambda: _Holder(_stand_in("torch", "Tensor", is_cuda=False, is_mps=True)), "x.part cannot travel"),
+    (lambda: _stand_in("cupy", "ndarray"), "and no site has one. Bring it back with .get() first."),
 ]
+
+
+@pytest.mark.parametrize("module", ["torch", "torch.nn.parameter", "torchvision", "cupyx"])
+def test_what_is_in_plain_memory_travels(module: str) -> None:
+    """A tensor of the CPU is no reason to refuse, and neither is a library with a similar name."""
+    blobs = _blobs()
+    got = load(dump({"x": _stand_in(module, "Tensor", is_cuda=module == "torchvision")}, blobs).payload, blobs, {})["x"]
+    assert (module, "Tensor") == (type(got).__module__, type(got).__name__)
 
 
 @pytest.mark.parametrize(("make", "said"), REFUSED)
@@ -194,6 +227,31 @@ def test_what_cannot_travel_is_refused_by_name_with_what_to_do(
     assert said in str(caught.value)
     if hasattr(value, "close"):
         value.close()
+
+
+@pytest.mark.parametrize("fault", [TemporaryError("the disk is full"), PermanentError("the store refuses access")])
+def test_a_fault_of_the_store_is_not_blamed_on_a_value(fault: GreenKernelError) -> None:
+    """It stays what it is, so that a result is written again instead of being left out."""
+
+    class Full(Blobs):
+        def put(self, data: bytes | memoryview) -> str:
+            raise fault
+
+    full = Full(ObjectStore(StoreAddress(url="memory:///")), b"k" * 32)
+    with pytest.raises(type(fault)) as caught:
+        dump({"x": np.zeros(100_000)}, full)
+    assert fault is caught.value
+
+
+def test_memory_that_runs_out_is_said_of_the_name(blobs: Blobs) -> None:
+    """The value is not to blame, and what would help is said."""
+
+    class Large:
+        def __reduce__(self) -> Any:
+            raise MemoryError
+
+    with pytest.raises(CannotTravelError, match=r"^x cannot travel, for this process ran out of memory .*\. Delete"):
+        dump({"x": [Large()]}, blobs)
 
 
 def test_the_function_that_needs_a_refused_name_is_named(blobs: Blobs) -> None:

@@ -1,0 +1,21 @@
+"""Whether values fit into a job's memory at all: known before anything has run. Imports little, the notebook asks."""
+
+from __future__ import annotations
+
+from greenkernel.records import Capture
+from greenkernel.units import format_bytes
+
+
+def no_room(capture: Capture, most_bytes: int | None) -> str | None:
+    """Why so much memory cannot even hold the values that travel, None where it can or nobody knows.
+
+    An object is at least as large as its pickle, or nearly so: whatever the cell does, it needs more than that.
+    """
+    held = capture.payload.bytes
+    if most_bytes is None or held <= most_bytes:
+        return None
+    largest = max((item for item in capture.items if item.kind != "file"), key=lambda item: item.bytes)
+    return (
+        f"{format_bytes(most_bytes)} of memory cannot hold the {format_bytes(held)} of values that the cell reads; "
+        f"the largest is {largest.name} ({largest.kind}, {format_bytes(largest.bytes)})"
+    )

@@ -1,0 +1,17 @@
+"""``python -m greenkernel.runner.slice_start``: takes what only a process of one thread can have, then is a slice."""
+
+from __future__ import annotations
+
+from greenkernel.osfacts import prepare_to_leave_network
+
+
+def main() -> int:
+    """Be a slice."""
+    prepare_to_leave_network()
+    from greenkernel.runner.slice import main as be_slice  # libraries that it imports start threads
+
+    return be_slice()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -94,6 +94,13 @@ class _Changes:
     parts: dict[str, tuple[str, object]]
     deleted: tuple[str, ...]
 
+    def steady(self) -> frozenset[int]:
+        """``id`` of what home has and the cell has not changed."""
+        changed = {returned.plain_name(key) for key in self.entries if key.startswith(returned.update_key(""))}
+        return frozenset(
+            ident for ident, name in self.references.items() if name not in changed and name not in self.parts
+        )
+
 
 def collect(
     namespace: dict[str, Any],
@@ -226,7 +233,14 @@ def _dumped(
     """One payload of all that can be pickled; what cannot costs itself alone."""
     while True:
         try:
-            return dump(changes.entries, blobs, namespace, references=changes.references, parts=changes.parts).payload
+            return dump(
+                changes.entries,
+                blobs,
+                namespace,
+                references=changes.references,
+                parts=changes.parts,
+                steady=changes.steady(),
+            ).payload
         except CannotTravelError as e:
             key = e.name
             if key == returned.VALUE and not isinstance(changes.entries[key], Shown):

@@ -31,6 +31,21 @@ def is_owner(array: Any) -> bool:
     return bool(flags.owndata and flags.writeable and flags.forc)
 
 
+def owner_of(array: Any) -> Any:
+    """The array whose memory an array looks at: itself, where it has its own."""
+    kind = type(array)
+    while isinstance(array.base, kind):
+        array = array.base
+    return array
+
+
+def part_of(array: Any, base: Any) -> tuple[Any, ...]:
+    """How to rebuild a view of an array that the reader has."""
+    offset = int(array.__array_interface__["data"][0]) - int(base.__array_interface__["data"][0])
+    layout = (base.dtype, base.shape, base.strides)
+    return as_part, (base, layout, array.dtype, array.shape, array.strides, offset, bool(array.flags.writeable))
+
+
 def whole(array: Any) -> tuple[pickle.PickleBuffer, tuple[Any, ...]]:
     """The memory of an array that owns it, and how to rebuild one that owns its own again."""
     # Dates are not known to the buffer protocol.
@@ -126,6 +141,25 @@ def as_owner(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any
         return array
     array[...] = numpy.ndarray(shape, dtype, buffer=memory, order=order)
     return array
+
+
+def as_part(
+    base: Any,
+    layout: tuple[Any, ...],
+    dtype: Any,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    own: bool,
+) -> Any:
+    """A view of ``base``; of a copy of it where its elements lie in another order than they did for the writer."""
+    import numpy
+
+    if (base.dtype, base.shape, base.strides) != layout:
+        there = numpy.ndarray(base.shape, base.dtype, strides=layout[2])
+        there[...] = base
+        base = there
+    return as_view(base, dtype, shape, strides, offset, own and bool(base.flags.writeable))
 
 
 def as_view(memory: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, own: bool) -> Any:

@@ -63,6 +63,7 @@ class _Attempt:
     namespace: Mapping[str, object] | None
     references: Mapping[int, str]
     parts: Mapping[str, tuple[str, object]]
+    steady: frozenset[int]
     shared: Shared | None = None
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
@@ -77,7 +78,12 @@ class _Attempt:
     def __post_init__(self) -> None:
         kind = ReferringWriter if self.references else Writer
         self.writer = kind(
-            self.head, self._take, namespace=self.namespace, references=self.references, shared=self.shared
+            self.head,
+            self._take,
+            namespace=self.namespace,
+            references=self.references,
+            steady=self.steady,
+            shared=self.shared,
         )
 
     def run(self, objects: Mapping[str, object], *, follow: bool) -> None:
@@ -154,6 +160,7 @@ def dump(
     follow: bool = False,
     references: Mapping[int, str] | None = None,
     parts: Mapping[str, tuple[str, object]] | None = None,
+    steady: frozenset[int] = frozenset(),
 ) -> Dumped:
     """Write objects into the store.
 
@@ -164,18 +171,19 @@ def dump(
         follow: Add what the functions and classes among the objects read from the namespace.
         references: ``id`` of objects that the reader has already, and their names.
         parts: What else is written, and under which key, if an object of this name is referred to.
+        steady: ``id`` of those objects of the reader's that are there as they are here.
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
         UserError: Memory ran out.
     """
-    attempt = _Attempt(blobs, namespace, references or {}, parts or {})
+    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, steady)
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
         if shared.regions:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(blobs, namespace, references or {}, parts or {}, shared)
+            second = _Attempt(blobs, namespace, references or {}, parts or {}, steady, shared)
             second.run(objects, follow=follow)
             return second.finish(follow=follow)
         return attempt.finish(follow=follow)

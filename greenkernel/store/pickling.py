@@ -17,7 +17,8 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store.arrays import Shared, is_owner, is_plain_array, whole
+from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, whole
+from greenkernel.store.frames import is_block, parted
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
@@ -58,6 +59,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         buffer_callback: As in `pickle.Pickler`.
         namespace: The notebook's namespace; functions with these globals are written without them.
         references: ``id`` of objects that the reader has already, and their names.
+        steady: Those of them that are there as they are here: new views of such an array are views of it there.
         shared: Memory that several arrays share.
         stable: Leave out what changes without the value changing (for digests).
     """
@@ -69,12 +71,14 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         *,
         namespace: Mapping[str, object] | None,
         references: Mapping[int, str] | None = None,
+        steady: frozenset[int] = frozenset(),
         shared: Shared | None = None,
         stable: bool = False,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self._namespace = namespace
         self._references = references or {}
+        self._steady = steady
         self._shared = shared
         self._stable = stable
         self._here = Here()
@@ -83,6 +87,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.arrays: list[Any] = []
         # Names of objects that were referred to.
         self.used: set[str] = set()
+        # Arrays that share memory with others and must not there, by ``id``.
+        self._alone: dict[int, Any] = {}
         # Buffers that their reader copies, by ``id``.
         self.copied: dict[int, pickle.PickleBuffer] = {}
         self.modules: set[str] = set()
@@ -104,6 +110,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return _cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)))
         if is_plain_array(obj):
             return self._array(obj)
+        if is_block(obj):
+            return self._block(obj)
         if isinstance(obj, type):
             return self._class(obj)
         return self._other(obj, kind)
@@ -187,13 +195,24 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         args = (cls.__name__, fields, dict(cls._field_defaults), tracker)
         return _named_tuple, args, ({**more, **named}, {}), None, None, _inner._class_setstate
 
+    def _block(self, block: Any) -> Any:
+        make, args = parted(block)
+        self._alone[id(args[0])] = args[0]
+        return make, args
+
     def _array(self, array: Any) -> Any:
+        if id(array) in self._alone:
+            return self._owned(array if array.flags.forc else array.copy(order="K"))
+        base = owner_of(array)
+        if base is not array and id(base) in self._steady:
+            return part_of(array, base)
         if self._shared is None:
             self.arrays.append(array)
         elif (view := self._shared.reduced(array)) is not None:
             return view
-        if not is_owner(array):
-            return NotImplemented
+        return self._owned(array) if is_owner(array) else NotImplemented
+
+    def _owned(self, array: Any) -> Any:
         buffer, reduced = whole(array)
         self.copied[id(buffer)] = buffer
         return reduced

@@ -34,7 +34,40 @@ CASES = (
         before=(_NP + "\na = np.arange(12.0)",),
         cell="b = a[1:4]\nc = a.T",
         then=("np.shares_memory(a, b), np.shares_memory(a, c)\nb[0] = 50\na[1]",),
-        differs="a view that the cell makes of the notebook's array comes back as a copy",
+    ),
+    Case(
+        shows="frames that share memory until one of them is written to",
+        before=(
+            code("""
+            import pandas as pd
+            import numpy as np
+            df = pd.DataFrame(np.arange(12.0).reshape(4, 3), columns=list('abc'))
+            df['i'] = pd.array([1, 2, 3, 4], dtype='Int64')
+            earlier = df[['a', 'i']]
+            """),
+        ),
+        cell=code("""
+            part = df[['a', 'b']]
+            same = df.copy(deep=False)
+            column = df['a']
+            numbers = df['i']
+            rows = df.iloc[1:3]
+            earlier.iloc[0, 0] = -1
+            earlier.iloc[0, 1] = -1
+            df.loc[0].tolist(), earlier.loc[0].tolist()
+            """),
+        then=(
+            code("""
+            part.iloc[0, 0] = 50
+            same.iloc[0, 1] = 60
+            column.iloc[2] = 70
+            numbers.iloc[1] = 75
+            rows.iloc[0, 2] = 80
+            df.iloc[3, 2] = 90
+            held = [df, part, same, rows]
+            [one.values.tolist() for one in held], column.tolist(), numbers.tolist()
+            """),
+        ),
     ),
     Case(
         shows="a view that the cell does not read",

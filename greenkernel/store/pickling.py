@@ -18,6 +18,7 @@ from typing import Any, cast
 import cloudpickle
 
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, whole
+from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
@@ -294,8 +295,11 @@ class Reader(pickle.Unpickler):
         base.setdefault("__builtins__", __builtins__)
         return types.FunctionType(code, base, name, defaults, closure)
 
-    def _make_class(self, kind: Any, name: Any, bases: Any, given: Any, tracker: Any, extra: Any) -> type:
-        made = self._class(tracker, lambda known: _inner._make_skeleton_class(kind, name, bases, given, known, extra))
+    def _make_class(self, kind: Any, name: Any, bases: Any, given: Any, tracker: Any, _extra: Any) -> type:
+        given = {sys.intern(key): value for key, value in given.items()}
+        made = self._class(
+            tracker, lambda known: _inner._lookup_class_or_track(known, skeleton(kind, name, bases, given))
+        )
         self._not_theirs[made] = {
             name for name, value in vars(made).items() if name not in given and _is_put(name, value)
         }

@@ -354,6 +354,53 @@ CASES = (
         then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
     ),
     Case(
+        shows="classes that register their heirs",
+        cell=code("""
+            class Meta(type):
+                def __new__(mcs, name, bases, body):
+                    made = super().__new__(mcs, name, bases, body)
+                    made.fields = sorted(body['wanted'])
+                    return made
+            class Base:
+                known = []
+                def __init_subclass__(cls, **more):
+                    super().__init_subclass__(**more)
+                    Base.known.append((cls.__name__, cls.size))
+            class One(Base):
+                size = 1
+            class Two(One, dict):
+                size = 2
+            class Read(metaclass=Meta):
+                wanted = 'ba'
+            one, two = One(), Two(a=1)
+            Base.known, Read.fields
+            """),
+        then=(
+            code("""
+            class Three(Two):
+                size = 3
+            class Other(Read):
+                wanted = 'dc'
+            Base.known, Three(b=2), Other.fields, isinstance(two, Base)
+            """),
+        ),
+    ),
+    Case(
+        shows="an heir of an earlier cell's class that registers it",
+        before=(
+            code("""
+            class Base:
+                known = {}
+                def __init_subclass__(cls, key=None, **more):
+                    super().__init_subclass__(**more)
+                    Base.known[key] = cls
+            class One(Base, key='one'): pass
+            """),
+        ),
+        cell="class Two(One, key='two'): pass\nsorted(Base.known)",
+        then=("sorted(Base.known), Base.known['two'] is Two, Base.known['one'] is One",),
+    ),
+    Case(
         shows="a class whose base puts attributes into its heirs",
         cell=code("""
             from sklearn.base import BaseEstimator, ClassifierMixin

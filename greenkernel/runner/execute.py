@@ -17,7 +17,7 @@ from typing import Any
 from greenkernel.records import CellError
 from greenkernel.runner.shell import as_json, cell_shell
 from greenkernel.runner.streams import Streams
-from greenkernel.runner.surroundings import Surroundings
+from greenkernel.runner.surroundings import Surroundings, Taken
 from greenkernel.runner.trouble import cell_error
 from greenkernel.store.runs import LogEvent
 
@@ -36,6 +36,7 @@ class Outcome:
         error_object: The same as an object.
         file_name: The name of the cell's code.
         brought: What the shell itself has put into the namespace.
+        settings: Process-wide settings that it has changed.
         bundle: Makes the MIME bundle of a value, for one that cannot travel itself.
     """
 
@@ -45,6 +46,7 @@ class Outcome:
     error_object: BaseException | None = None
     file_name: str = "<cell>"
     brought: Mapping[str, object] = field(default_factory=dict)
+    settings: Taken = field(default_factory=dict)
     bundle: Callable[[object], tuple[dict[str, Any], dict[str, Any]]] = lambda value: ({"text/plain": repr(value)}, {})
 
     def as_script(self) -> Outcome:
@@ -107,6 +109,8 @@ def execute(
             except BaseException as e:
                 error = e
             shell.events.trigger("post_execute")
+        # Loggers write to the cell's own streams, and are known by them.
+        settings = surroundings.changed() if surroundings is not None else {}
     return Outcome(
         value=shown.value,
         has_value=shown.value is not None,
@@ -114,6 +118,7 @@ def execute(
         error_object=error,
         file_name=file_name,
         brought=brought,
+        settings=settings,
         bundle=bundle,
     )
 

@@ -130,7 +130,6 @@ class Runner:
                 surroundings=surroundings,
                 front_end=capture.front_end,
             )
-        settings = surroundings.changed()
         if request.script is not None:
             outcome = outcome.as_script()
         result = collect(
@@ -143,7 +142,7 @@ class Runner:
             finished_at=now(),
             only=request.out,
             progress=self._progress(),
-            settings=settings,
+            settings=outcome.settings,
         )
         changes, left_out = files.changes(self._store.blobs)
         return replace(result, files=changes, not_returned={**result.not_returned, **left_out})

@@ -225,7 +225,11 @@ def _take_figures_to_come(_: Path) -> dict[str, Any]:
 
 
 def _put_figures_to_come(values: Values, _: Path) -> None:
-    _shell().config.InlineBackend.update(values)
+    shell = _shell()
+    shell.config.InlineBackend.update({name: value for name, value in values.items() if value is not None})
+    loaded = sys.modules.get("matplotlib_inline.config")
+    if loaded is not None and loaded.InlineBackend.initialized():
+        loaded.InlineBackend.instance().update_config(shell.config)
 
 
 def _formats_shown() -> tuple[set[str], dict[str, Any]]:

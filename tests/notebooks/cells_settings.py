@@ -301,6 +301,19 @@ CASES = (
         differs=_HOME,
     ),
     Case(
+        shows="a logger of the notebook's own that writes to stdout",
+        before=(
+            code("""
+            import logging, sys
+            log = logging.getLogger('app')
+            log.setLevel('INFO')
+            log.addHandler(logging.StreamHandler(sys.stdout))
+            """),
+        ),
+        cell="log.info('inside')\nlog.debug('no')",
+        then=("log.info('after')",),
+    ),
+    Case(
         shows="settings in a module beside the notebook",
         files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
         before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),

@@ -114,9 +114,13 @@ class Loaded:
             found[key] = value
         for number, owner, update in returned.inner_in(found):
             _put_part(number, owner, update, origin)
-        changed = {name: _put(name, value, origin, messages) for name, value in returned.updates_in(found).items()}
+        named = returned.names_in(found)
+        changed = {}
+        for name, value in returned.updates_in(found).items():
+            # A name that the cell bound anew is another object's: what became of the one before is no matter of it.
+            changed[name] = _put(name, value, origin, [] if name in named else messages)
         bound = {}
-        for name, value in returned.names_in(found).items():
+        for name, value in named.items():
             if not isinstance(value, ModuleName):
                 bound[name] = value
             elif (module := _imported(value, messages)) is not None:

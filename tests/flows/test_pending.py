@@ -223,6 +223,15 @@ def test_changed_at_both_ends(kernel: Kernel) -> None:
     assert "[1, 2]\n" == kernel.run(other).text()
 
 
+def test_a_name_bound_anew_is_no_conflict(kernel: Kernel) -> None:
+    """What became of the object that had the name before is not said: the name is the run's new object."""
+    kernel.run("items = [1]\nimport threading\ntimer = threading.Timer(0.7, lambda: old.append(9))\nold = items")
+    kernel.run("timer.start()")
+    first = kernel.run(TRAIN + BUSY * 2 + "items.append(2)\nitems = [5]")
+    assert "[5]\n" == kernel.run("print(items)").text()
+    assert "was changed here too" not in first.words
+
+
 def test_an_unforetold_change_names_who_read_before(kernel: Kernel) -> None:
     """A function that changes its argument is not foreseen: the object is updated, and earlier readers are named."""
     kernel.run("import random\nitems = [3, 2, 1]")

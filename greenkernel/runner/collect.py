@@ -240,6 +240,7 @@ def _dumped(
                 references=changes.references,
                 parts=changes.parts,
                 steady=changes.steady(),
+                proves=True,
             ).payload
         except CannotTravelError as e:
             key = e.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic
 
 _HOOK = "__init_subclass__"
 
@@ -23,13 +23,16 @@ def skeleton(kind: Any, name: str, bases: tuple[Any, ...], given: Mapping[str, A
         bases: Its bases, as they are written: ``Generic[T]`` is no class.
         given: What must be there from the beginning, such as ``__slots__``.
     """
-    # Metaclasses of libraries do what their classes need.
-    maker = next(one for one in kind.__mro__ if not _is_notebooks(one))
-    with _without_hooks(types.resolve_bases(bases)):
+    # Metaclasses of libraries do what their classes need; a TypedDict's refuses everything but a class statement.
+    maker: Any = next(one for one in kind.__mro__ if not _is_notebooks(one))
+    resolved = types.resolve_bases(bases)
+    if kind.__name__ == "_TypedDictMeta":
+        maker, resolved = type, (*(base for base in resolved if base is Generic), dict)
+    with _without_hooks(resolved):
         if maker is kind:
             return types.new_class(name, bases, {"metaclass": kind}, lambda body: body.update(given))
-        made: type = maker.__new__(kind, name, types.resolve_bases(bases), dict(given))
-        maker.__init__(made, name, types.resolve_bases(bases), dict(given))
+        made: type = maker.__new__(kind, name, resolved, dict(given))
+        maker.__init__(made, name, resolved, dict(given))
         return made
 
 

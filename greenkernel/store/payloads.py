@@ -64,6 +64,7 @@ class _Attempt:
     references: Mapping[int, str]
     parts: Mapping[str, tuple[str, object]]
     steady: frozenset[int]
+    proves: bool
     shared: Shared | None = None
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
@@ -83,6 +84,7 @@ class _Attempt:
             namespace=self.namespace,
             references=self.references,
             steady=self.steady,
+            proves=self.proves,
             shared=self.shared,
         )
 
@@ -161,6 +163,7 @@ def dump(
     references: Mapping[int, str] | None = None,
     parts: Mapping[str, tuple[str, object]] | None = None,
     steady: frozenset[int] = frozenset(),
+    proves: bool = False,
 ) -> Dumped:
     """Write objects into the store.
 
@@ -172,18 +175,19 @@ def dump(
         references: ``id`` of objects that the reader has already, and their names.
         parts: What else is written, and under which key, if an object of this name is referred to.
         steady: ``id`` of those objects of the reader's that are there as they are here.
+        proves: Refuse classes that a reader could not make.
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
         UserError: Memory ran out.
     """
-    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, steady)
+    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, steady, proves)
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
         if shared.regions:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(blobs, namespace, references or {}, parts or {}, steady, shared)
+            second = _Attempt(blobs, namespace, references or {}, parts or {}, steady, proves, shared)
             second.run(objects, follow=follow)
             return second.finish(follow=follow)
         return attempt.finish(follow=follow)

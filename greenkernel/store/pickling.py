@@ -35,8 +35,8 @@ _NO_FILE = "<dynamic-code>"
 class RefusedError(Exception):
     """An object that could be pickled but would not be the same thing elsewhere; ``value`` is the object."""
 
-    def __init__(self, value: object) -> None:
-        super().__init__(f"{type(value).__name__} cannot travel")
+    def __init__(self, value: object, why: str = "") -> None:
+        super().__init__(f"{type(value).__name__} cannot travel{f', {why}' if why else ''}")
         self.value = value
 
 
@@ -61,6 +61,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         namespace: The notebook's namespace; functions with these globals are written without them.
         references: ``id`` of objects that the reader has already, and their names.
         steady: Those of them that are there as they are here: new views of such an array are views of it there.
+        proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
         shared: Memory that several arrays share.
         stable: Leave out what changes without the value changing (for digests).
     """
@@ -73,6 +74,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         namespace: Mapping[str, object] | None,
         references: Mapping[int, str] | None = None,
         steady: frozenset[int] = frozenset(),
+        proves: bool = False,
         shared: Shared | None = None,
         stable: bool = False,
     ) -> None:
@@ -80,6 +82,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self._namespace = namespace
         self._references = references or {}
         self._steady = steady
+        self._proves = proves
         self._shared = shared
         self._stable = stable
         self._here = Here()
@@ -180,8 +183,11 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self._need(cls.__qualname__, cls, cls.__qualname__)
             # Pickling an instance leaves this on the class.
             reduced[2][0].pop("__slotnames__", None)
-            if reduced[0] is _inner._make_skeleton_class and isinstance(vars(cls).get("__slots__"), str | tuple | list):
-                reduced[1][3]["__slots__"] = vars(cls)["__slots__"]
+            if reduced[0] is _inner._make_skeleton_class:
+                if isinstance(vars(cls).get("__slots__"), str | tuple | list):
+                    reduced[1][3]["__slots__"] = vars(cls)["__slots__"]
+                if self._proves:
+                    _prove(cls, *reduced[1][:4])
         return reduced
 
     def _named_tuple(self, cls: Any) -> Any:
@@ -333,6 +339,14 @@ class Reader(pickle.Unpickler):
         for name in self._not_theirs.pop(cls, set()) - set(state[0]):
             delattr(cls, name)
         return _inner._class_setstate(cls, state)
+
+
+def _prove(cls: type, kind: Any, name: str, bases: tuple[Any, ...], given: Mapping[str, Any]) -> None:
+    try:
+        skeleton(kind, name, bases, given)
+    # A metaclass may raise anything where a class has no attributes yet.
+    except Exception as e:
+        raise RefusedError(cls, f"it cannot be made again without its text: {e}") from e
 
 
 def _is_put(name: str, value: object) -> bool:

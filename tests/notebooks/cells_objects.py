@@ -401,6 +401,41 @@ CASES = (
         then=("sorted(Base.known), Base.known['two'] is Two, Base.known['one'] is One",),
     ),
     Case(
+        shows="typed dicts",
+        cell=code("""
+            from typing import TypedDict, Generic, TypeVar
+            T = TypeVar('T')
+            class Some(TypedDict, total=False):
+                x: int
+            class More(Some):
+                y: str
+            class Of(TypedDict, Generic[T]):
+                v: T
+            t: More = {'x': 1, 'y': 's'}
+            t
+            """),
+        then=("More(x=1), Some.__optional_keys__, More.__required_keys__, Of(v=2)",),
+    ),
+    Case(
+        shows="a class that cannot be made again costs itself alone",
+        files=(
+            (
+                "beside_strict.py",
+                "class Strict(type):\n    def __new__(mcs, name, bases, body):\n"
+                "        assert 'table' in body, 'no table'\n"
+                "        return super().__new__(mcs, name, bases, body)\n",
+            ),
+        ),
+        cell=code("""
+            from beside_strict import Strict
+            class Row(metaclass=Strict):
+                table = 'rows'
+            count = 5
+            """),
+        then=("count",),
+        skips=("Row",),
+    ),
+    Case(
         shows="a class whose base puts attributes into its heirs",
         cell=code("""
             from sklearn.base import BaseEstimator, ClassifierMixin

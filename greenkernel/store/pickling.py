@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import cloudpickle
 
+from greenkernel.store import numpys
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -118,7 +119,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._block(obj)
         if isinstance(obj, type):
             return self._class(obj)
-        return self._other(obj, kind)
+        return numpys.reduced(obj, kind) or self._other(obj, kind)
 
     def _other(self, obj: Any, kind: type) -> Any:
         if kind is functools.cached_property:  # some Pythons keep a lock in it

@@ -36,6 +36,13 @@ CASES = (
         then=("np.shares_memory(a, b), np.shares_memory(a, c)\nb[0] = 50\na[1]",),
     ),
     Case(
+        shows="archives of arrays and flat iterators",
+        before=(_NP + "\nnp.savez('a.npz', x=np.arange(3), y=np.eye(2))\nz = np.load('a.npz')",),
+        cell="total = z['x'].sum()\nagain = np.load('a.npz')\naxs = np.arange(6).reshape(2, 3).flat\nnext(axs)\ntotal",
+        then=("list(again), again['y'], z['x'], list(axs)\n", "z, again"),
+        skips=("z", "again", "axs"),
+    ),
+    Case(
         shows="frames that share memory until one of them is written to",
         before=(
             code("""

@@ -1,0 +1,60 @@
+"""Objects of numpy that have no pickle of their own although all of what they are can travel.
+
+Nothing here imports numpy by itself.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+# More is not worth a copy in memory: what is inside may be read in the cell.
+_ARCHIVE_MOST_BYTES = 1 << 30
+
+
+def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """How to rebuild one of these; None for everything else."""
+    if kind.__module__.partition(".")[0] != "numpy":
+        return None
+    if kind.__name__ == "flatiter":
+        return _flat, (value.base, value.index)
+    if kind.__name__ == "NpzFile" and value.zip is not None:
+        return _archive_of(value)
+    return None
+
+
+def _archive_of(value: Any) -> tuple[Any, ...] | None:
+    file = value.zip.fp
+    at = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    try:
+        if size > _ARCHIVE_MOST_BYTES:
+            return None
+        file.seek(0)
+        data = file.read()
+    finally:
+        file.seek(at)
+    return _archive, (data, str(getattr(value.fid, "name", "object")), value.allow_pickle, value.max_header_size)
+
+
+class _Named(io.BytesIO):
+    """Bytes that know the name of the file that they come from, which numpy shows."""
+
+    name = ""
+
+
+def _archive(data: bytes, name: str, allow_pickle: bool, max_header_size: int) -> Any:
+    import numpy
+
+    file = _Named(data)
+    file.name = name
+    found = numpy.load(file, allow_pickle=allow_pickle, max_header_size=max_header_size)
+    found.fid = file
+    return found
+
+
+def _flat(base: Any, index: int) -> Any:
+    found = base.flat
+    for _ in range(index):
+        next(found)
+    return found

@@ -24,6 +24,7 @@ from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.inner import Inner
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
+from greenkernel.store.proof import MOST_BYTES, first_unreadable
 from greenkernel.store.returned import plain_name
 
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
@@ -74,6 +75,7 @@ class _Attempt:
     added: dict[str, str] = field(default_factory=dict)
     written: dict[str, object] = field(default_factory=dict)
     queued: set[str] = field(default_factory=set)
+    kept: list[Any] = field(default_factory=list)
     writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,14 @@ class _Attempt:
         self.queued.update(fresh)
         return [self.parts[name] for name in fresh]
 
+    def _prove(self) -> None:
+        found = first_unreadable(self.head.getvalue(), list(self.sizes), self.kept, self.writer.referred.__getitem__)
+        self.kept.clear()
+        if found is not None:
+            name, error = found
+            what = f"{plain_name(name)} cannot be rebuilt from what was written: {type(error).__name__}: {error}"
+            raise CannotTravelError(name, what, what_to_do="Keep what makes it, and make it anew")
+
     def _take(self, buffer: pickle.PickleBuffer) -> bool:
         """True: keep it in-band."""
         raw = buffer.raw()
@@ -138,9 +148,13 @@ class _Attempt:
         self.buffers.append(self.blobs.put(raw))
         self.uses.append(_COPIED if id(buffer) in self.writer.copied else _READ if raw.readonly else _WRITTEN)
         self.buffer_bytes += raw.nbytes
+        if self.proves:
+            self.kept.append(raw)
         return False
 
     def finish(self, *, follow: bool) -> Dumped:
+        if self.proves and self.head.tell() <= MOST_BYTES:
+            self._prove()
         self.head.write(self.uses)
         self.head.write(_TRAILER.pack(len(self.uses), len(self.sizes)))
         view = self.head.getbuffer()
@@ -175,7 +189,7 @@ def dump(
         references: ``id`` of objects that the reader has already, and their names.
         parts: What else is written, and under which key, if an object of this name is referred to.
         steady: ``id`` of those objects of the reader's that are there as they are here.
-        proves: Refuse classes that a reader could not make.
+        proves: Refuse what a reader could not rebuild.
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.

@@ -90,8 +90,9 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         # A variable that several functions share is one cell; its stand-in is filled once all of them are made.
         self._cells: dict[int, tuple[types.CellType, types.CellType]] = {}
         self.arrays: list[Any] = []
-        # Names of objects that were referred to.
+        # Names of objects that were referred to, and the objects.
         self.used: set[str] = set()
+        self.referred: dict[str, object] = {}
         # Arrays that share memory with others and must not there, by ``id``.
         self._alone: dict[int, Any] = {}
         # Buffers that their reader copies, by ``id``.
@@ -103,7 +104,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         """Called by pickle for everything but atoms and exact containers."""
         known = self._references.get(id(obj))
         if known is not None:
-            self.used.add(known)
+            self._refer(known, obj)
             return shipped, (known,)
         kind = type(obj)
         if kind is types.FunctionType:
@@ -225,6 +226,10 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.copied[id(buffer)] = buffer
         return reduced
 
+    def _refer(self, name: str, obj: object) -> None:
+        self.used.add(name)
+        self.referred[name] = obj
+
     def _is_ours(self, function: Any) -> bool:
         return self._namespace is not None and getattr(function, "__globals__", None) is self._namespace
 
@@ -240,7 +245,7 @@ class ReferringWriter(Writer):
         """The name of an object that the reader has already."""
         known = self._references.get(id(obj)) if type(obj) in _CONTAINERS else None
         if known is not None:
-            self.used.add(known)
+            self._refer(known, obj)
         return known
 
 

@@ -417,6 +417,20 @@ CASES = (
         then=("More(x=1), Some.__optional_keys__, More.__required_keys__, Of(v=2)",),
     ),
     Case(
+        shows="an object that cannot be rebuilt costs itself alone",
+        cell=code("""
+            class Tagged:
+                def __new__(cls, value, unit):
+                    made = super().__new__(cls)
+                    made.value, made.unit = value, unit
+                    return made
+            tagged = Tagged(3, 'm')
+            count = 5
+            """),
+        then=("count, Tagged(4, 's').unit",),
+        skips=("tagged",),
+    ),
+    Case(
         shows="a class that cannot be made again costs itself alone",
         files=(
             (

@@ -1,0 +1,52 @@
+"""Tries whether what was written can be read: one object that cannot would cost its reader all that come after it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from greenkernel.store.arrays import as_owner
+from greenkernel.store.pickling import Reader
+
+# What is read makes every object a second time; beyond this it could need more memory than there is.
+MOST_BYTES = 64 << 20
+
+
+def first_unreadable(
+    pickles: bytes, names: Sequence[str], buffers: Iterable[Any], refer: Callable[[str], object]
+) -> tuple[str, Exception] | None:
+    """The first object that cannot be read, and why; None where all can.
+
+    Args:
+        pickles: The stream of pickles, one of each name.
+        names: The names, in the order of the pickles.
+        buffers: The memory that was written beside; it is looked at and not copied.
+        refer: Finds an object that was written as a reference.
+    """
+    reader = _Trial(io.BytesIO(pickles), buffers, {"__name__": "__main__"}, refer, track=False)
+    try:
+        for name in names:
+            try:
+                reader.load()
+            # Unpickling calls the objects' own code, which may raise anything.
+            except Exception as e:
+                return name, e
+    finally:
+        reader.close()
+    return None
+
+
+class _Trial(Reader):
+    """Leaves arrays in the memory that they were written from."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (as_owner.__module__, as_owner.__name__):
+            return _looking
+        return super().find_class(module, name)
+
+
+def _looking(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
+    import numpy
+
+    return numpy.ndarray(shape, dtype, buffer=memory, order=order)

@@ -149,6 +149,9 @@ def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
 
 
 def _attach(run: Run, _given: argparse.Namespace, desk: Desk) -> None:
+    if not run.submission.request.auto and run.chosen is None and not run.epochs and not run.state.ended:
+        run.choose(None)
+        desk.out(f"nobody can choose a site here, so run {run.id} takes the recommended one")
     try:
         follow(run, desk.voice, zone=desk.home.settings.timezone)
     except KeyboardInterrupt:

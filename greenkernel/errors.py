@@ -24,7 +24,8 @@ class UserError(GreenKernelError):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        advice = f" {self.what_to_do.rstrip('.')}." if self.what_to_do else ""
+        end = "" if self.what_to_do and self.what_to_do.endswith("?") else "."
+        advice = f" {self.what_to_do.rstrip('.')}{end}" if self.what_to_do else ""
         return f"{place}{self.what.rstrip('.')}.{advice}"
 
     def __reduce__(self) -> tuple[object, ...]:

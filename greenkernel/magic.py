@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,9 @@ class Magics:
         from greenkernel.cell.transform import NothingToRunError
         from greenkernel.commands import move_policy, words
 
+        if {"--help", "-h"} & set(words(line)):
+            print(_train_parser().format_help())
+            return None
         given = _train_parser().parse_args(words(line))
         given.move = move_policy(given.move, lambda text: self._voice().say(text), answerable=self._can_answer())
         home = self._home(given.sites)
@@ -88,7 +92,7 @@ class Magics:
             namespace=self._shell.user_ns,
             home=home,
             auto=auto,
-            file_name=f"<greentrain cell {self._cell_number()}>",
+            file_name=self._file_name(cell),
             folder=Path.cwd(),
             **options,
         )
@@ -213,6 +217,16 @@ class Magics:
 
     def _cell_number(self) -> int:
         return len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
+
+    def _file_name(self, cell: str) -> str:
+        """What the cell's code comes from; another one if a cell of this number has been sent before."""
+        number, again = self._cell_number(), 0
+        while True:
+            name = f"<greentrain cell {number}{f'.{again}' if again else ''}>"
+            known = "".join(linecache.getlines(name))
+            if known in ("", cell.replace("\r\n", "\n")):
+                return name
+            again += 1
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk

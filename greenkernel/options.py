@@ -294,5 +294,6 @@ def _due(due: str | datetime | timedelta, here: datetime) -> datetime:
 
 def describe_due(due: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     """A due date with its date, its zone and how far away it is."""
-    left = format_duration((due - now).total_seconds())
-    return f"{due.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}, in {left}"
+    left_s = (due - now).total_seconds()
+    how_far = f"in {format_duration(left_s)}" if left_s >= 0 else f"{format_duration(-left_s)} ago"
+    return f"{due.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}, {how_far}"

@@ -228,6 +228,8 @@ class Capture:
     """What the cell may want and does not travel, in sentences."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Texts of the notebook's earlier cells that functions come from, by the name of their code's file."""
+    folders: tuple[str, ...] = ()
+    """Folders below the notebook's: a cell can write into them, also where no file of theirs travels."""
     front_end: Literal["", "terminal", "kernel"] = ""
     """What the notebook's IPython shows things in: libraries lay them out for it. Empty without IPython."""
 

@@ -309,7 +309,7 @@ class Run:
         self.wait()
         result = self._store.result()
         if result is not None and result.error is not None:
-            return rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request.source)
+            return rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request)
         end = self._store.ended()
         return UserError(end.error) if result is None and end is not None and end.error else None
 
@@ -391,7 +391,7 @@ class Run:
             why = "it was a dry run" if self.submission.request.dry_run else (end.error if end else None)
             raise UserError(f"run {self.id} has no result{f': {why}' if why else f' ({self.state})'}")
         if result.error is not None and not allow_error:
-            raise rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request.source)
+            raise rebuild_error(result.error, self._store.blobs, self._namespace, self.submission.request)
         if self._loaded is None:
             self._loaded = load_result(result, self._store.blobs, self._namespace)
         return self._loaded

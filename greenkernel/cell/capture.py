@@ -14,7 +14,7 @@ from typing import Literal
 
 from greenkernel.cell.environment import modules_of, packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, stored
-from greenkernel.cell.named_files import find_named, texts_of
+from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.submitted import remember
 from greenkernel.cell.surroundings import store_settings, taken_here, thread_counts, variables, variables_set_here
@@ -77,6 +77,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         surroundings=store_settings(settings, blobs),
         not_sent=tuple(not_sent),
         sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
+        folders=tuple(folders_below(folder)),
         front_end=_front_end(),
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
@@ -148,6 +149,9 @@ def _files(
     """Local modules, files of ``--files``, and files that the cell names in its texts."""
     asked = (*modules, *data_files(request.files, blobs, folder))
     named, notes = find_named([*names.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
+    if names.lists:
+        listed, more = every_file(folder)
+        named, notes = {**listed, **named}, [*notes, *more]
     there = {file.path for file in asked}
     found = {path: place for path, place in named.items() if path not in there and path != request.script}
     return (*asked, *stored(found, blobs)), notes

@@ -12,6 +12,11 @@ from greenkernel.units import format_bytes
 # Of a folder that is named as a whole.
 _FOLDER_MAX_BYTES = 256 * 2**20
 _FOLDER_MOST = 5000
+# Of the notebook's folder, for a cell that lists it.
+_LISTED_MAX_BYTES = 64 * 2**20
+_LISTED_MOST = 2000
+_FOLDERS_MOST = 500
+_DEEPEST = 6
 _LONGEST = 300
 _MOST_WORDS = 20
 _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
@@ -69,6 +74,49 @@ def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[di
         else:
             kept[name] = path
     return kept, notes
+
+
+def every_file(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """All files of the notebook's folder, for a cell that lists it; and a sentence where they are too much."""
+    root = folder.resolve()
+    places = [root, *(root / name for name in folders_below(root))]
+    found: dict[str, Path] = {}
+    total = 0
+    for place in places:
+        for path in sorted(place.iterdir()):
+            if path.name.startswith(".") or not _travels(path, root):
+                continue
+            found[path.relative_to(root).as_posix()] = path
+            total += path.stat().st_size
+            if total > _LISTED_MAX_BYTES or len(found) > _LISTED_MOST:
+                most = f"{_LISTED_MOST} files or {format_bytes(_LISTED_MAX_BYTES)}"
+                return {}, [
+                    f"the cell lists folders, but this one has more than {most}: only files travel that the cell "
+                    "names, and those of --files GLOB"
+                ]
+    return found, []
+
+
+def folders_below(folder: Path) -> list[str]:
+    """Folders below the notebook's, the nearest first: not hidden ones, environments and caches."""
+    root = folder.resolve()
+    found: list[str] = []
+    level = [root]
+    for _ in range(_DEEPEST):
+        below = [path for place in level for path in _folders_in(place)]
+        found += [path.relative_to(root).as_posix() for path in below[: _FOLDERS_MOST - len(found)]]
+        level = below[:_FOLDERS_MOST]
+    return found
+
+
+def _folders_in(place: Path) -> list[Path]:
+    try:
+        with os.scandir(place) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:  # it may not be read
+        return []
+    paths = [place / name for name in sorted(names) if not name.startswith(".") and name not in _SKIPPED]
+    return [path for path in paths if not (path / "pyvenv.cfg").exists()]
 
 
 def _words(text: str) -> list[str]:

@@ -7,15 +7,18 @@ import builtins
 import contextlib
 import dis
 import functools
+import re
 import symtable
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from greenkernel.cell.named_files import texts_in
 from greenkernel.cell.strings import computes_names, names_in_texts, python_in_magics
 
+_LISTING = frozenset({"listdir", "scandir", "walk", "fwalk", "iterdir", "rglob"})
+_LISTING_SHELL = re.compile(r"\s*(ls|find|tree|du)\b")
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
 SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
@@ -34,6 +37,7 @@ class Names:
         texts: What stands in texts of the cell and of the notebook's functions that it uses.
         files: Names of the code's files of those functions.
         asks: Who asks for input, empty where nobody does.
+        lists: True where it lists folders.
         computed: How the cell reaches names that its text does not tell, such as ``eval``; empty where it does not.
     """
 
@@ -46,6 +50,7 @@ class Names:
     files: frozenset[str] = frozenset()
     computed: str = ""
     asks: str = ""
+    lists: bool = False
 
 
 def analyse(python: str, namespace: Mapping[str, object]) -> Names:
@@ -67,7 +72,7 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
     asks = ""
     for part in parts:
         seen = _Text.of(part)
-        asks = "the cell" if "input" in seen.reads else asks
+        asks = "the cell" if "input" in seen.reads or seen.asks_for_password else asks
         read.update(dict.fromkeys(seen.reads, "the cell"))
         bound |= seen.binds
         deleted |= seen.deletes
@@ -85,7 +90,21 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         files=frozenset(code.co_filename for code in codes),
         asks="" if "input" in namespace or "input" in bound else asks or asking,
         computed=computes_names(tree),
+        lists=_lists(tree, codes),
     )
+
+
+def _lists(tree: ast.AST, codes: Iterable[types.CodeType]) -> bool:
+    """True where folders are listed, by a function or by the shell."""
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    called |= set().union(*(_attributes_of(code) for code in codes))
+    return bool(called & _LISTING) or any(_LISTING_SHELL.match(text) for text in texts_in(tree))
+
+
+def _attributes_of(code: types.CodeType) -> set[str]:
+    inside = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return set(code.co_names).union(*(_attributes_of(const) for const in inside))
 
 
 @dataclass(slots=True)
@@ -96,6 +115,7 @@ class _Text:
     binds: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
+    asks_for_password: bool = False
 
     @classmethod
     def of(cls, python: str) -> _Text:
@@ -130,6 +150,9 @@ class _Text:
                     if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Del):
                         self.reads.add(name.id)
                         self.deletes.add(name.id)
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            self.asks_for_password = self.asks_for_password or called == "getpass"
         elif isinstance(node, ast.Import):
             self.imports |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

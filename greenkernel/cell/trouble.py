@@ -9,7 +9,7 @@ from typing import Any
 
 from greenkernel.cell.transform import remember_lines
 from greenkernel.errors import GreenKernelError, UserError
-from greenkernel.records import CellError, Frame
+from greenkernel.records import CellError, Frame, Request
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import load
 from greenkernel.store.returned import Link
@@ -30,20 +30,19 @@ class RemoteCellError(GreenKernelError):
         return RemoteCellError, (self.error,)
 
 
-def rebuild_error(error: CellError, blobs: Blobs, namespace: dict[str, Any], source: str) -> BaseException:
+def rebuild_error(error: CellError, blobs: Blobs, namespace: dict[str, Any], request: Request) -> BaseException:
     """The cell's own exception where it can be unpickled, else a `RemoteCellError`; with its traceback.
 
     Args:
         error: As the runner described it.
         blobs: Where the exception itself may be.
         namespace: Where exception classes of the notebook live.
-        source: The cell's text, for the lines in the traceback.
+        request: The cell, for its lines in the traceback.
 
     Raises:
         IntegrityError: The exception's bytes are not what was sent.
     """
-    for file in {frame.file for frame in error.frames if frame.in_cell and frame.file.startswith("<")}:
-        remember_lines(source, file)
+    remember_lines(request.source, request.file_name)
     chain: Sequence[Link] = ()
     if error.pickled is not None:
         try:

@@ -35,7 +35,10 @@ _HARMLESS_BUILTINS = _words("""
     hasattr hash hex id int isinstance issubclass iter len list map max min object oct ord pow print range repr
     reversed round set slice sorted str sum tuple type zip display
 """)
-_HARMLESS_MODULES = _words("math cmath statistics operator itertools functools collections string re json")
+_HARMLESS_MODULES = _words(
+    "math cmath statistics operator itertools functools collections string re json time datetime"
+)
+_STATELESS = _HARMLESS_MODULES | _words("numpy pandas scipy sklearn pathlib")
 _NUMPY_STATE = _words("random save savez savez_compressed savetxt load loadtxt fromfile memmap seterr seterrcall")
 _FRAME_VIEWS = _words("""
     head tail describe info copy mean sum std var min max median count nunique unique value_counts groupby agg dtypes
@@ -187,7 +190,8 @@ def _changes(tree: ast.AST, namespace: Mapping[str, object], reads: tuple[str, .
     """Receivers in the cell itself; of the notebook's functions every object that they read."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from _root(node.func.value)
+            if not _keeps_nothing(node.func, namespace):
+                yield from _root(node.func.value)
         elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             yield from _root(node.value)
         elif isinstance(node, ast.AugAssign):
@@ -200,6 +204,15 @@ def _changes(tree: ast.AST, namespace: Mapping[str, object], reads: tuple[str, .
         plain = isinstance(value, types.ModuleType | types.FunctionType | type | str | int | float | bool | None)
         if name not in direct and not plain:
             yield name
+
+
+def _keeps_nothing(function: ast.Attribute, namespace: Mapping[str, object]) -> bool:
+    """True for calls of libraries that keep nothing of them, but for random states and settings."""
+    value = namespace.get(next(_root(function), ""))
+    module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    is_code = isinstance(value, types.ModuleType | type | types.FunctionType)
+    words = set(ast.unparse(function).split("."))
+    return is_code and str(module).partition(".")[0] in _STATELESS and not words & _NUMPY_STATE
 
 
 def _root(node: ast.AST) -> Iterator[str]:

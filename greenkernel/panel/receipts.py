@@ -21,7 +21,7 @@ def receipt_html(receipt: Receipt, zone: tzinfo | None) -> str:
     """Predicted against measured as tables: the result, the stays, the moves, the items and where figures come from."""
     rows = [("result", escape(str(receipt.state)) + (f": {escape(receipt.error)}" if receipt.error else ""))]
     if receipt.due is not None:
-        how = "not begun" if receipt.due_met is None else "met" if receipt.due_met else "missed"
+        how = "came to nothing" if receipt.due_met is None else "met" if receipt.due_met else "missed"
         due = clock_text(receipt.due, zone, today=receipt.finished_at, seconds=True)
         rows.append((f"due {due}", f"<b>{how}</b>"))
     total = receipt.emissions_g

@@ -95,7 +95,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
         lines.append(f"  error: {receipt.error}")
     if receipt.due is not None:
         due = _clock(receipt.due, zone, today=receipt.finished_at)
-        how = "not begun" if receipt.due_met is None else "met" if receipt.due_met else "missed"
+        how = "came to nothing" if receipt.due_met is None else "met" if receipt.due_met else "missed"
         lines.append(f"  due {due}: {how}")
     lines += _time_lines(receipt)
     for stay in receipt.stays:

@@ -104,6 +104,7 @@ def find_rows(infos: Sequence[NameInfo], hints: Sequence[RowsHint], python: str)
 
 def _hinted(infos: Sequence[NameInfo], hints: Sequence[RowsHint]) -> int:
     known = {info.name: info for info in infos}
+    names = ", ".join(sorted(info.name for info in infos if info.kind in _ROW_KINDS))
     lengths: dict[str, int] = {}
     for hint in hints:
         info = known.get(hint.name)
@@ -111,7 +112,7 @@ def _hinted(infos: Sequence[NameInfo], hints: Sequence[RowsHint]) -> int:
             raise UserError(
                 f"the cell reads no {hint.name!r}",
                 where="--rows",
-                what_to_do=f"Use one of {', '.join(sorted(i.name for i in infos if i.kind in _ROW_KINDS)) or 'none'}",
+                what_to_do=f"Use one of {names}" if names else "It reads nothing that has rows",
             )
         if info.kind not in _ROW_KINDS or hint.axis >= len(info.shape):
             raise UserError(f"{hint.name} has no axis {hint.axis}", where="--rows", what_to_do="Name another axis")

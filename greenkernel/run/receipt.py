@@ -130,7 +130,7 @@ def make_receipt(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> Receipt:
         refused_moves=facts.refused,
         emissions_g=emissions,
         baselines=baselines,
-        saved_g=_saved(baselines, facts.home, emissions.total),
+        saved_g=_saved(baselines, facts, emissions.total),
         clock=facts.clock,
         sources=facts.sources,
     )
@@ -139,6 +139,8 @@ def make_receipt(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> Receipt:
 def _due_met(facts: RunFacts) -> bool | None:
     if facts.request.due_at is None or not facts.epochs:
         return None  # nothing was promised, or nothing was begun
+    if facts.state is RunState.CANCELLED and facts.finished_at <= facts.request.due_at:
+        return None
     return facts.state is RunState.DONE and facts.finished_at <= facts.request.due_at
 
 
@@ -299,12 +301,14 @@ def _like(predictions: Sequence[Prediction], site: str, cores: int) -> Predictio
     return min(here, key=lambda p: abs(p.cores - cores), default=None)
 
 
-def _saved(baselines: Sequence[Baseline], home_site: str, total: Interval) -> Interval:
+def _saved(baselines: Sequence[Baseline], facts: RunFacts, total: Interval) -> Interval:
     """Against "now, at home". Both sides have the same powers, so their errors are taken to go together."""
     if not baselines:
         return Interval.exact(0.0, "no baseline: the run did not start")
-    if baselines[0].site != home_site:
-        return Interval.exact(0.0, f"no baseline: {home_site}, which is home, cannot run the cell")
+    if facts.state is not RunState.DONE:
+        return Interval.exact(0.0, "no baseline: the run did not come to its end")
+    if baselines[0].site != facts.home:
+        return Interval.exact(0.0, f"no baseline: {facts.home}, which is home, cannot run the cell")
     home = baselines[0].emissions_g
     mid = home.mid - total.mid
     ends = (home.low - total.low, mid, home.high - total.high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import io
 import types
 import weakref
 from collections.abc import Callable, Mapping
@@ -251,8 +252,19 @@ def _dumped(
             if (owner := returned.owner_of(key)) is not None:
                 _without_parts(changes, owner)  # they come back inside of the whole, as new objects
                 continue
-            del changes.entries[key]
-            not_returned[returned.plain_name(key)] = str(e)
+            value = changes.entries.pop(key)
+            if not _is_used_up(value):
+                not_returned[returned.plain_name(key)] = str(e)
+
+
+def _is_used_up(value: object) -> bool:
+    """True for what a ``with`` has left that nobody can use again: closed files and pools that are shut down."""
+    if isinstance(value, io.IOBase):
+        return value.closed
+    kind = type(value)
+    if kind.__module__.startswith("concurrent.futures"):
+        return bool(getattr(value, "_shutdown", False) or getattr(value, "_shutdown_thread", False))
+    return kind.__module__ == "multiprocessing.pool" and getattr(value, "_state", "") in ("CLOSE", "TERMINATE")
 
 
 def _without_parts(changes: _Changes, owner: str) -> None:

@@ -33,6 +33,8 @@ def put(values: Mapping[str, Any], _: Path) -> None:
             continue
         logger.setLevel(level)
         logger.disabled, logger.propagate = disabled, propagate
+        if _described(logger)[3] == handlers:
+            continue
         for handler in [one for one in logger.handlers if _stream_of(one) is not None]:
             logger.removeHandler(handler)
         for stream, handler_level, text, dates in handlers:

@@ -18,21 +18,33 @@ from greenkernel.runner.import_watch import when_imported
 
 _ATOMS = (int, float, complex, str, bytes, bool, type(None))
 _MOST_ELEMENTS = 10_000
+_taken: set[str] = set()
 _INSTALLED = ("site-packages", "dist-packages")
 
 
 def take(root: Path) -> dict[str, Any]:
-    """Values by ``module:name``, each in a tuple of its own, since None stands for what is gone."""
+    """Values by ``module:name``, each in a tuple of its own, since None stands for what is gone.
+
+    An empty tuple is what was plain data when this was called before, and now is something else.
+    """
     found: dict[str, Any] = {}
     for module in _modules(root):
         for name, value in list(vars(module).items()):
+            key = f"{module.__name__}:{name}"
             if not name.startswith("__") and _elements(value) <= _MOST_ELEMENTS:
-                found[f"{module.__name__}:{name}"] = (copy.deepcopy(value),)
+                found[key] = (copy.deepcopy(value),)
+                _taken.add(key)
+            elif key in _taken:
+                found[key] = ()
     return found
 
 
 def put(values: Mapping[str, Any], _: Path) -> None:
-    """Put values into modules, into those that are not loaded yet as soon as they are."""
+    """Put values into modules, into those that are not loaded yet as soon as they are.
+
+    Raises:
+        ValueError: Some were no plain data any more, and stay as they are.
+    """
     by_module: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         module, _colon, name = key.partition(":")
@@ -42,11 +54,15 @@ def put(values: Mapping[str, Any], _: Path) -> None:
             _put(module, wanted)
         else:
             when_imported(module, partial(_put, module, wanted))
+    if any(value == () for value in values.values()):
+        raise ValueError("what is no plain data does not travel")
 
 
 def _put(module: str, wanted: Mapping[str, Any]) -> None:
     names = vars(sys.modules[module])
     for name, value in wanted.items():
+        if value == ():
+            continue
         if value is None:
             names.pop(name, None)
         elif name not in names or not _changed_in_place(names[name], value[0]):

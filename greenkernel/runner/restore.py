@@ -12,7 +12,7 @@ from typing import Any
 from greenkernel.errors import UserError
 from greenkernel.records import Capture
 from greenkernel.runner import record_dice
-from greenkernel.runner.files import write_file
+from greenkernel.runner.files import below, write_file
 from greenkernel.runner.surroundings import Surroundings, unpickled
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
@@ -41,6 +41,8 @@ def restore(
         UserError: Another Python version, or an object cannot be rebuilt here.
     """
     check_python(capture.python_version)
+    for name in capture.folders:
+        below(folder, name).mkdir(parents=True, exist_ok=True)
     for file in capture.files:
         write_file(file, blobs, folder)
     os.environ.update(capture.env)

@@ -110,7 +110,11 @@ def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:
     for kind in KINDS:
         changes = changed.get(kind.name, {})
         mine, theirs = now.get(kind.name, {}), sent.get(kind.name, {})
-        kept = [key for key in changes if not _same(mine.get(key), theirs.get(key))]
+        kept = [
+            key
+            for key, value in changes.items()
+            if not _same(mine.get(key), theirs.get(key)) and not _same(mine.get(key), value)
+        ]
         if kept:
             messages.append(f"{kind.title} ({', '.join(kept)}) stay as they are here: they were changed here meanwhile")
         wanted = {key: value for key, value in changes.items() if key not in kept}

@@ -6,6 +6,7 @@ travel by name: after reading, their globals *are* the namespace that they were 
 
 from __future__ import annotations
 
+import enum
 import functools
 import io
 import pickle
@@ -26,6 +27,8 @@ _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
 _OF_THIS_MACHINE = ("multiprocessing.connection", "multiprocessing.synchronize", "multiprocessing.queues")
 _GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
+# The key of what members of an Enum have, beside the Enum's attributes.
+_MEMBERS = "greenkernel members"
 _CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
 _Cached = type(functools.lru_cache(lambda: None))
@@ -183,6 +186,9 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self.modules.add(cls.__module__)
         elif len(reduced) > 2:
             self._need(cls.__qualname__, cls, cls.__qualname__)
+            if isinstance(cls, enum.EnumMeta):
+                members: Any = cls.__members__
+                reduced[2][0][_MEMBERS] = {name: _put_by_init(member) for name, member in members.items()}
             # Pickling an instance leaves this on the class.
             reduced[2][0].pop("__slotnames__", None)
             if reduced[0] is _inner._make_skeleton_class:
@@ -342,6 +348,8 @@ class Reader(pickle.Unpickler):
     def _set_class_state(self, cls: type, state: Any) -> Any:
         if cls in self._known_classes:
             return cls
+        for name, attributes in state[0].pop(_MEMBERS, {}).items():
+            vars(cls.__members__[name]).update(attributes)  # type: ignore[attr-defined]  # an Enum has it
         for name in self._not_theirs.pop(cls, set()) - set(state[0]):
             delattr(cls, name)
         return _inner._class_setstate(cls, state)
@@ -353,6 +361,11 @@ def _prove(cls: type, kind: Any, name: str, bases: tuple[Any, ...], given: Mappi
     # A metaclass may raise anything where a class has no attributes yet.
     except Exception as e:
         raise RefusedError(cls, f"it cannot be made again without its text: {e}") from e
+
+
+def _put_by_init(member: Any) -> dict[str, Any]:
+    """What an Enum's own ``__init__`` or ``__new__`` has put into a member."""
+    return {name: value for name, value in vars(member).items() if not (name.startswith("_") and name.endswith("_"))}
 
 
 def _is_put(name: str, value: object) -> bool:

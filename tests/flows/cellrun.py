@@ -75,7 +75,7 @@ def there_and_back(
     meanwhile()
     loaded = load_result(result, blobs, namespace)
     messages = bind(loaded, result, namespace)
-    error = None if result.error is None else rebuild_error(result.error, blobs, namespace, cell)
+    error = None if result.error is None else rebuild_error(result.error, blobs, namespace, request)
     value = loaded.value if result.has_value else None
     return Returned(captured, result, value, messages, events, error, loaded.names)
 

@@ -85,7 +85,7 @@ def test_a_fitted_pipeline_and_its_steps(home: Home) -> None:
     assert "[2. 3.] True\n" == text_of(outputs[2])
 
 
-@pytest.mark.parametrize("cell", ["x = input('?')", "ask()"])
+@pytest.mark.parametrize("cell", ["x = input('?')", "ask()", "import getpass\nx = getpass.getpass()"])
 def test_input_is_refused(cell: str, home: Home) -> None:
     """In the cell itself and in a function that it uses, before anything runs."""
     space: dict[str, object] = {"__name__": "__main__"}

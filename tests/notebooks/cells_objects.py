@@ -354,6 +354,21 @@ CASES = (
         then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
     ),
     Case(
+        shows="members of an enum with attributes of their own",
+        cell=code("""
+            from enum import Enum
+            class Planet(Enum):
+                EARTH = (1, 2)
+                MARS = (3, 4)
+                def __init__(self, a, b):
+                    self.a = a
+                    self.b = b
+            e = Planet.EARTH
+            e.a
+            """),
+        then=("Planet.MARS.b, e is Planet.EARTH, Planet((1, 2)).a",),
+    ),
+    Case(
         shows="classes that register their heirs",
         cell=code("""
             class Meta(type):

@@ -314,6 +314,62 @@ CASES = (
         then=("log.info('after')",),
     ),
     Case(
+        shows="writing into folders that are there",
+        files=(("data/one.csv", "1"), ("out/.keep", ""), ("deep/er/x.txt", "")),
+        cell=code("""
+            import shutil
+            from pathlib import Path
+            open('data/new.txt', 'w').write('x')
+            shutil.copy('data/one.csv', 'out/one.csv')
+            for i in range(2):
+                open(f'deep/er/part_{i}.txt', 'w').write(str(i))
+            sorted(p.name for p in Path('out').glob('*'))
+            """),
+        then=("open('data/new.txt').read(), open('out/one.csv').read(), open('deep/er/part_1.txt').read()",),
+    ),
+    Case(
+        shows="listing the folder",
+        files=(("one.csv", "1"), ("sub/two.csv", "2"), ("three.txt", "3")),
+        cell=code("""
+            import os
+            from pathlib import Path
+            base = Path.cwd()
+            print(sorted(os.listdir('.')), len(list(base.rglob('*.csv'))))
+            print(sorted(path.name for path in Path('sub').iterdir()))
+            !ls sub
+            """),
+        skips=("base",),
+    ),
+    Case(
+        shows="an object that a module of the notebook's own has made",
+        files=(
+            (
+                "beside_lazy.py",
+                "_m = None\nclass State: pass\ndef load():\n    global _m\n"
+                "    if _m is None:\n        _m = State()\n    return _m\n",
+            ),
+        ),
+        before=("import beside_lazy",),
+        cell="s = type(beside_lazy.load()).__name__\ns",
+        then=("type(beside_lazy.load()).__name__",),
+    ),
+    Case(
+        shows="a handler of the notebook's own stays when the cell sets its logger's level",
+        before=(
+            code("""
+            import logging, sys
+            lg = logging.getLogger('mine')
+            hh = logging.StreamHandler(sys.stdout)
+            hh.setFormatter(logging.Formatter('F %(message)s'))
+            lg.addHandler(hh)
+            lg.propagate = False
+            """),
+        ),
+        cell="lg.setLevel(logging.DEBUG)",
+        then=("lg.info('yes'); lg.handlers[0] is hh",),
+        skips=("hh",),
+    ),
+    Case(
         shows="settings in a module beside the notebook",
         files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
         before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),

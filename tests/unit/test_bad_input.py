@@ -59,7 +59,7 @@ def refused(home: Home, source: Any, names: dict[str, Any] | None = None, **opti
 
 def plain(said: str) -> bool:
     """At most a few sentences for a person: no traceback, no empty part, an end."""
-    return said.endswith(".") and len(said) <= 700 and "Traceback" not in said and "None " not in said
+    return said.endswith((".", "?")) and len(said) <= 700 and "Traceback" not in said and "None " not in said
 
 
 BAD_OPTIONS: list[tuple[str, Any]] = [

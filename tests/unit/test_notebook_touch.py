@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,6 +37,7 @@ def _namespace() -> dict[str, Any]:
         "__name__": "__main__",
         "np": np,
         "pd": pd,
+        "time": time,
         "X": X,
         "view": X[2:5],
         "model": model,
@@ -135,6 +137,8 @@ def test_files_and_settings() -> None:
 
 def test_two_of_ours_run_beside_each_other() -> None:
     """A second cell of ours that needs nothing of the first is sent at once."""
+    assert "" == _waits("m = np.sum(X)\ntime.sleep(1)", "np.arange(2)\ny = time.time() > 0")
+    assert "it uses np" in _waits("m = np.random.rand()", "z = np.random.rand()")
     assert "" == _waits(FIT, "%%greentrain\nz = [i for i in range(n)]")
 
 

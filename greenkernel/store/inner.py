@@ -17,7 +17,6 @@ from typing import Any
 _MOST = 20_000
 _NOT_FOLLOWED = (
     types.ModuleType,
-    types.FunctionType,
     types.BuiltinFunctionType,
     types.MethodType,
     types.CodeType,
@@ -72,6 +71,8 @@ def _text(value: object) -> str:
 def _is_changeable(value: object) -> bool:
     if isinstance(value, _NOT_FOLLOWED):
         return False
+    if isinstance(value, types.FunctionType):
+        return value.__module__ == "__main__"
     if isinstance(value, list | dict | set | bytearray | deque):
         return True
     numpy, random = sys.modules.get("numpy"), sys.modules.get("numpy.random")

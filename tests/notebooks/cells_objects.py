@@ -354,6 +354,22 @@ CASES = (
         then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
     ),
     Case(
+        shows="functions in a registry of the notebook",
+        before=(
+            code("""
+            registry = {}
+            def deco(f):
+                registry[f.__name__] = f
+                return f
+            @deco
+            def one():
+                return 1
+            """),
+        ),
+        cell="@deco\ndef two(): return 2\nlen(registry)",
+        then=("registry['one'] is one, registry['two'] is two, [f() for f in registry.values()]",),
+    ),
+    Case(
         shows="members of an enum with attributes of their own",
         cell=code("""
             from enum import Enum
@@ -754,7 +770,6 @@ CASES = (
         before=(_POINT + "\np = P(4)",),
         cell="g = p.twice\nh = p.twice",
         then=("g(), g.__self__ is p, g == h, g.__func__ is P.twice",),
-        differs="the function of a bound method that comes back is a copy of the class's",
     ),
     Case(
         shows="a bound method that the object's change goes through",

@@ -101,6 +101,7 @@ class _Teller:
         self._proposed = 0
         self._advised = False
         self._journal = 0
+        self._stays = ""
 
     def tell(self) -> None:
         run = self._run
@@ -116,8 +117,11 @@ class _Teller:
                 self._voice.say(_IF_THIS_SLEEPS)
         notes = run.journal()
         for _at, text in notes[self._journal :]:
-            if text.startswith(("epoch ", "leaves ", "stays on ")):
+            stays = text.partition(":")[0] if text.startswith("stays on ") else ""
+            # A plan is made again and again, mostly with other figures only.
+            if stays != self._stays if stays else text.startswith(("epoch ", "leaves ")):
                 self._voice.say(text)
+                self._stays = stays
         self._journal = len(notes)
         if self._asks and (proposal := run.proposal) is not None and proposal.number != self._proposed:
             self._proposed = proposal.number

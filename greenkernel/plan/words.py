@@ -118,8 +118,9 @@ def _starting(problem: Problem, costs: Costs, leg: Leg, mine: Figures, singles: 
 
 
 def _staying(problem: Problem, costs: Costs, mine: Figures, singles: Sequence[Once], penalty: float) -> str:
-    shown = f"stays on {problem.options[problem.current or 0].site}: {figure(problem, mine)}"
-    other = _cheapest(problem, costs, [s for s in singles if s.option != problem.current])
+    site = problem.options[problem.current or 0].site
+    shown = f"stays on {site}: {figure(problem, mine)}"
+    other = _cheapest(problem, costs, [s for s in singles if problem.options[s.option].site != site])
     if other is None:
         return shown
     theirs = costs.figures(other.legs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path, PurePath
 
 from greenkernel.units import format_bytes
@@ -17,6 +18,7 @@ _LISTED_MAX_BYTES = 64 * 2**20
 _LISTED_MOST = 2000
 _FOLDERS_MOST = 500
 _DEEPEST = 6
+_ENTRIES_MOST = 10_000
 _LONGEST = 300
 _MOST_WORDS = 20
 _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
@@ -98,8 +100,13 @@ def every_file(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def folders_below(folder: Path) -> list[str]:
-    """Folders below the notebook's, the nearest first: not hidden ones, environments and caches."""
+    """Folders below the notebook's, the nearest first: not hidden ones, environments and caches.
+
+    A user's home is no project: of what is in it nothing is told.
+    """
     root = folder.resolve()
+    if Path.home().is_relative_to(root):
+        return []
     found: list[str] = []
     level = [root]
     for _ in range(_DEEPEST):
@@ -112,7 +119,8 @@ def folders_below(folder: Path) -> list[str]:
 def _folders_in(place: Path) -> list[Path]:
     try:
         with os.scandir(place) as entries:
-            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            seen = islice(entries, _ENTRIES_MOST)
+            names = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
     except OSError:  # it may not be read
         return []
     paths = [place / name for name in sorted(names) if not name.startswith(".") and name not in _SKIPPED]

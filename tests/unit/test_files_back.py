@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from greenkernel.cell.files_back import put_files
-from greenkernel.cell.named_files import find_named, texts_in, texts_of
+from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_in, texts_of
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange, SourceFile
 from greenkernel.runner.files import FilesBefore, write_file
@@ -187,3 +187,26 @@ def test_changed_bytes_touch_nothing(home: Path, blobs: Blobs, tmp_path: Path) -
     with pytest.raises(IntegrityError):
         put_files([good, bad], blobs, home, RUN)
     assert not (home / "good.txt").exists()
+
+
+def test_folders_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest first; hidden ones, environments and caches are not, nor what is in a user's home itself."""
+    for name in ("b/deep/er", "a", ".git/objects", "env/lib", "__pycache__"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    assert ["a", "b", "b/deep", "b/deep/er"] == folders_below(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert [] == folders_below(tmp_path)
+
+
+def test_a_folder_that_is_too_much_to_list(tmp_path: Path) -> None:
+    """All files, hidden ones excepted; none of them, and a sentence, where they are too many."""
+    (tmp_path / "sub").mkdir()
+    for name in ("x.txt", "sub/y.txt", ".secret"):
+        (tmp_path / name).touch()
+    assert ({"sub/y.txt": tmp_path / "sub/y.txt", "x.txt": tmp_path / "x.txt"}, []) == every_file(tmp_path)
+    for number in range(2001):
+        (tmp_path / f"{number}.dat").touch()
+    found, notes = every_file(tmp_path)
+    assert {} == found
+    assert "more than 2000 files" in notes[0]

@@ -1,4 +1,7 @@
-"""A folder seen at another path by one process and its children alone: a mount namespace of their own, Linux only."""
+"""What a process of ours sees of this machine's folders: a folder at another path, and data of libraries.
+
+A folder is seen at another path by one process and its children alone, in a mount namespace of their own; Linux only.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 # What the system itself lives in; a folder in one of these is nobody's project.
 _OF_THE_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
+
+_DATA_OF_LIBRARIES = (".cache", ".keras", "nltk_data", "scikit_learn_data", "seaborn-data", "statsmodels_data")
 
 
 def show_at(folder: Path, place: Path, keep: Iterable[Path]) -> bool:
@@ -46,6 +51,14 @@ def show_at(folder: Path, place: Path, keep: Iterable[Path]) -> bool:
     except OSError:
         return False
     return True
+
+
+def link_data_of_libraries(home: Path) -> None:
+    """Let a process whose home is ``home`` find what libraries keep in the user's, such as data sets."""
+    for name in _DATA_OF_LIBRARIES:
+        kept = Path.home() / name
+        if kept.is_dir() and not (home / name).exists():
+            (home / name).symlink_to(kept, target_is_directory=True)
 
 
 def may_cover(place: PurePath) -> bool:

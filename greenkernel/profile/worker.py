@@ -17,6 +17,7 @@ from typing import Any
 
 import greenkernel
 from greenkernel.errors import PermanentError
+from greenkernel.mounts import link_data_of_libraries
 from greenkernel.osfacts import end_marked, group_lives
 from greenkernel.profile.rows import NameInfo, Rows
 from greenkernel.profile.watch import EVERY_S, TreeWatch
@@ -97,6 +98,7 @@ class SliceProcess:
         self._lines: queue.Queue[bytes] = queue.Queue()
         for name in ("home", "tmp"):
             (folder / name).mkdir()
+        link_data_of_libraries(folder / "home")
         self._folder = folder
         self._stopped = False
         self._ending: threading.Thread | None = None

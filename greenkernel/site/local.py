@@ -26,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 import greenkernel
 from greenkernel.clock import Clock
 from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.mounts import link_data_of_libraries
 from greenkernel.osfacts import (
     available_memory_bytes,
     spawn_detached,
@@ -184,6 +185,7 @@ class EmbeddedSite:
         aside = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
         for name in (jobfolder.HOME, jobfolder.TEMPORARY, jobfolder.WORK):
             (aside / name).mkdir()
+        link_data_of_libraries(aside / jobfolder.HOME)
         spec = {
             "job": {
                 "run": job.run,

@@ -197,6 +197,25 @@ def test_a_job_sees_its_own_folder_only(bench: Bench, folder: Path, monkeypatch:
     assert "k" * 16 not in repr(job)
 
 
+def test_a_job_finds_the_data_of_libraries(
+    bench: Bench, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data sets that a library has fetched into the user's home are there; what else is in it is not."""
+    home = tmp_path / "user"
+    for name in ("scikit_learn_data", "letters"):
+        (home / name).mkdir(parents=True)
+        (home / name / "a.txt").write_text("kept")
+    monkeypatch.setenv("HOME", str(home))
+    source = "import os, pathlib\nhome = pathlib.Path.home()\nprint(sorted(str(p) for p in home.glob('*/a.txt')))\n"
+    site = bench.controller(OWNER)
+    job = begun(bench, site, source + SLEEP)
+    printed = "".join(event.text for _, events in bench.run_store(job).logs(1) for event in events)
+    assert f"['{folder / job.name}/home/scikit_learn_data/a.txt']" == printed.splitlines()[0]
+    site.stop(job.run, 1)
+    eventually("the job's end", lambda: not (folder / job.name).exists())
+    assert "kept" == (home / "scikit_learn_data" / "a.txt").read_text()
+
+
 def test_a_job_is_kept_on_its_cores(bench: Bench, folder: Path) -> None:
     """Jobs of one core are put on different cores while there are any, and their children stay there."""
     site = bench.controller(OWNER)

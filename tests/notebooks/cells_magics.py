@@ -98,7 +98,6 @@ CASES = (
             there
             """),
         skips=("here",),
-        differs="the working folder of the notebook and its folders are not on the site",
     ),
     Case(
         shows="cd stays",

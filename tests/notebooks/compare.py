@@ -314,6 +314,7 @@ def _text(text: str, case: Case, place: Path) -> str:
     text = _CELL.sub("<cell>", text)
     text = _RANDOM_IDS.sub("<id>", text.replace(str(place), "<cwd>"))
     text = re.sub(r"0x[0-9a-fA-F]{6,}", "0x", text)
+    text = re.sub(r"\b\d\d:\d\d:\d\d\b", "<time>", text)
     if not case.numbers:
         text = re.sub(r"(\d+(\.\d+)?(e[-+]?\d+)?|\s*(±|[nmμµu]?s\b|min\b)\s*|[█▏▎▍▌▋▊▉ ])+", "#", text)
     if not case.ordered:

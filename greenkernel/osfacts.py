@@ -21,9 +21,6 @@ _CGROUP = Path("/sys/fs/cgroup")
 _ON_LINUX = sys.platform.startswith("linux")
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_CAP_SYS_ADMIN = 21
-_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 
 
 class Process(NamedTuple):
@@ -187,43 +184,6 @@ def die_with_parent() -> None:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends. Linux only; elsewhere nothing happens."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def prepare_to_leave_network() -> None:
-    """Get the right to `leave_network` where that takes a user namespace; only while there is one thread.
-
-    Linux only. Root needs none, and would lose its rights over other users' files in one. Elsewhere, and where the
-    system forbids it, nothing happens: a child tries first, because there is no way back out of half of it.
-    """
-    if not _ON_LINUX or os.geteuid() == 0:
-        return
-    child = os.fork()
-    if child == 0:
-        try:
-            _own_user()
-            os._exit(0 if leave_network() else 1)
-        except OSError:
-            os._exit(1)
-    if os.waitpid(child, 0)[1] == 0:
-        _own_user()
-
-
-def leave_network() -> bool:
-    """Give this thread, and what it starts from now on, a network of its own with nothing but a loopback.
-
-    Returns:
-        False where the system does not permit it; everything is then as before.
-    """
-    if not _ON_LINUX or not _has_capability(_CAP_SYS_ADMIN):
-        return False
-    try:
-        _unshare(_CLONE_NEWNET)
-        _loopback_up()
-    except OSError:
-        return False
-    if os.geteuid() != 0:
-        _drop_capabilities()
-    return True
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
@@ -487,44 +447,6 @@ def _prctl(option: int, value: int) -> None:
 
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl {option} was refused")
-
-
-def _unshare(what: int) -> None:
-    import ctypes  # os.unshare is there from Python 3.12 on
-
-    if ctypes.CDLL(None, use_errno=True).unshare(what) != 0:
-        raise OSError(ctypes.get_errno(), f"unshare {what:#x} was refused")
-
-
-def _own_user() -> None:
-    """A user namespace in which this user is who it is outside, so that files belong to whom they belonged."""
-    user, group = os.geteuid(), os.getegid()
-    _unshare(_CLONE_NEWUSER)
-    for name, text in (("uid_map", f"{user} {user} 1"), ("setgroups", "deny"), ("gid_map", f"{group} {group} 1")):
-        (_PROC / "self" / name).write_text(text)
-
-
-def _loopback_up() -> None:
-    import fcntl
-    import socket
-    import struct
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
-
-
-def _has_capability(number: int) -> bool:
-    found = [line.split()[1] for line in _text(_PROC / "thread-self/status").splitlines() if line.startswith("CapEff:")]
-    return bool(found) and bool(int(found[0], 16) >> number & 1)
-
-
-def _drop_capabilities() -> None:
-    """Rights of the user namespace that a plain user has not."""
-    import ctypes
-
-    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
-        raise OSError(ctypes.get_errno(), "capset was refused")
 
 
 def _cgroup_quota() -> float | None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from greenkernel.errors import GreenKernelError
+from greenkernel.namespaces import leave_network
 from greenkernel.osfacts import (
     die_with_parent,
     forget_peak_memory,
-    leave_network,
     set_affinity,
     tree_usage,
     usable_cores,

@@ -31,7 +31,7 @@ def guard(folder: Path, work: SliceFolder) -> None:
 
     A hook of the interpreter, so it binds Python code and not C libraries that open files by themselves, nor child
     processes. The cell sees a `PermissionError`. Where the system permits it the process has left the network before
-    (`osfacts.leave_network`), which binds those too; this then only says why.
+    (`namespaces.leave_network`), which binds those too; this then only says why.
 
     Args:
         folder: The slice's own folder.

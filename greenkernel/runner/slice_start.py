@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenkernel.osfacts import prepare_to_leave_network
+from greenkernel.namespaces import prepare_to_leave_network
 
 
 def main() -> int:

@@ -221,7 +221,7 @@ def test_a_slice_has_no_network(bench: Bench) -> None:
 def _may_leave() -> bool:
     """Asked of a process of its own: this one stays where it is."""
     program = (
-        "from greenkernel import osfacts as o\no.prepare_to_leave_network()\nraise SystemExit(not o.leave_network())"
+        "from greenkernel import namespaces as o\no.prepare_to_leave_network()\nraise SystemExit(not o.leave_network())"
     )
     return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

@@ -34,7 +34,7 @@ def _look(folder: Path, place: Path, kept: Path) -> list[object]:
 
 
 def _notebook(tmp_path: Path) -> tuple[Path, Path, Path]:
-    place, folder = tmp_path / "study", tmp_path / "job" / "work"
+    place, folder = tmp_path / "études de José", tmp_path / "job" / "work"
     kept = place / ".venv"
     for made in (place, folder, kept):
         made.mkdir(parents=True)

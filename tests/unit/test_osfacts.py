@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,38 +161,3 @@ def test_affinity() -> None:
     assert osfacts.set_affinity(child.pid, [core])
     assert {core} == os.sched_getaffinity(child.pid)
     child.communicate(b"\n")
-
-
-_LEAVE = """
-import ctypes, fcntl, os, pathlib, socket, struct, sys
-"x".encode("idna")
-from greenkernel import osfacts
-folder, user, server = pathlib.Path(sys.argv[1]), int(sys.argv[2]), ("127.0.0.1", int(sys.argv[3]))
-if user:  # everything is imported: this user may not be allowed to read the libraries
-    os.setgroups([])
-    os.setgid(user)
-    os.setuid(user)
-    osfacts._prctl(4, 1)  # as a process that was started by this user
-osfacts.prepare_to_leave_network()
-left = osfacts.leave_network()
-(folder / "mine").touch()
-owner = os.stat(folder / "mine")
-reached = socket.socket().connect_ex(server) == 0
-own = socket.create_server(("127.0.0.1", 0))
-talked = socket.socket().connect_ex(own.getsockname()) == 0
-rights = bool(user) and osfacts._has_capability(21)
-print(left, reached, talked, (os.getuid(), os.getgid(), owner.st_uid, owner.st_gid), rights)
-"""
-
-
-@pytest.mark.parametrize("user", [os.getuid(), 12345] if _ON_LINUX and os.getuid() == 0 else [os.getuid()])
-def test_a_process_leaves_the_network(user: int) -> None:
-    """It has its own loopback only, its files belong to the same user, and it has no rights that it had not."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        Path(folder).chmod(0o777)
-        words = [folder, str(user), str(server.getsockname()[1])]
-        run = subprocess.run([sys.executable, "-c", _LEAVE, *words], capture_output=True, text=True, check=True)
-    if run.stdout.startswith("False"):
-        pytest.skip("this system has no network namespaces for us")
-    group = user if user != os.getuid() else os.getgid()
-    assert f"True False True {(user, group, user, group)} False" == run.stdout.strip()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _PLAIN_KINDS = "biufcmMSUV"
+# An array with gaps may take so many times the memory of its elements.
+_GAPS_MOST = 4
 
 
 def is_plain_array(value: object) -> bool:
@@ -48,10 +50,30 @@ def part_of(array: Any, base: Any) -> tuple[Any, ...]:
 
 def whole(array: Any) -> tuple[pickle.PickleBuffer, tuple[Any, ...]]:
     """The memory of an array that owns it, and how to rebuild one that owns its own again."""
-    # Dates are not known to the buffer protocol.
-    buffer = pickle.PickleBuffer(array.view("i8") if array.dtype.kind in "mM" else array)
+    buffer = pickle.PickleBuffer(_bytes_of(array))
     order = "C" if array.flags.c_contiguous else "F"
     return buffer, (as_owner, (buffer, array.dtype, array.shape, order))
+
+
+def _bytes_of(array: Any) -> Any:
+    """The memory of an array without gaps, in its order. The buffer protocol knows no dates, nor records of them."""
+    return array.ravel(order="K").view("u1")
+
+
+def spread(array: Any) -> tuple[Any, ...] | None:
+    """How to rebuild an array with gaps between its elements; None where these are too large, or there are none.
+
+    Sums depend on how elements lie. What is in the gaps belongs to others and does not travel.
+    """
+    if array.flags.forc:
+        return None
+    # Along an axis without a stride all elements are one.
+    compact = array[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in array.strides)]
+    low, high = extent(compact)
+    if high - low > _GAPS_MOST * compact.nbytes:
+        return None
+    offset = int(compact.__array_interface__["data"][0]) - low
+    return as_spread, (compact.copy(), array.shape, array.strides, high - low, offset, bool(array.flags.writeable))
 
 
 def extent(array: Any) -> tuple[int, int]:
@@ -159,7 +181,16 @@ def as_part(
         there = numpy.ndarray(base.shape, base.dtype, strides=layout[2])
         there[...] = base
         base = there
-    return as_view(base, dtype, shape, strides, offset, own and bool(base.flags.writeable))
+    return as_view(_bytes_of(base), dtype, shape, strides, offset, own and bool(base.flags.writeable))
+
+
+def as_spread(compact: Any, shape: tuple[int, ...], strides: tuple[int, ...], size: int, offset: int, own: bool) -> Any:
+    """An array of its own memory, of ``size`` bytes, in which elements lie as in the one that was written."""
+    import numpy
+
+    memory = numpy.zeros(size, "u1")
+    as_view(memory, compact.dtype, compact.shape, strides, offset, True)[...] = compact
+    return as_view(memory, compact.dtype, shape, strides, offset, own)
 
 
 def as_view(memory: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, own: bool) -> Any:

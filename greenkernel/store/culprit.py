@@ -67,8 +67,8 @@ def refusal(
     path, part = culprit(plain_name(name), value, namespace)
     label, advice = _described(part)
     reader = f" (read by {needed_by})" if needed_by else ""
-    said = "" if advice or isinstance(error, RefusedError) else f": {_first_line(error)}"
-    what = f"{path}{reader} cannot travel, it is {label}{said}"
+    said = error.why if isinstance(error, RefusedError) else "" if advice else _first_line(error)
+    what = f"{path}{reader} cannot travel, it is {label}{f': {said}' if said else ''}"
     return CannotTravelError(name, what, what_to_do=advice or _DEFAULT_ADVICE)
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import cloudpickle
 
 from greenkernel.store import numpys
-from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, whole
+from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
 
@@ -37,11 +37,12 @@ _NO_FILE = "<dynamic-code>"
 
 
 class RefusedError(Exception):
-    """An object that could be pickled but would not be the same thing elsewhere; ``value`` is the object."""
+    """An object that could be pickled but would not be the same thing elsewhere: ``value``, and ``why`` in words."""
 
     def __init__(self, value: object, why: str = "") -> None:
         super().__init__(f"{type(value).__name__} cannot travel{f', {why}' if why else ''}")
         self.value = value
+        self.why = why
 
 
 class Here:
@@ -225,7 +226,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self.arrays.append(array)
         elif (view := self._shared.reduced(array)) is not None:
             return view
-        return self._owned(array) if is_owner(array) else NotImplemented
+        return self._owned(array) if is_owner(array) else spread(array) or NotImplemented
 
     def _owned(self, array: Any) -> Any:
         buffer, reduced = whole(array)
@@ -360,7 +361,7 @@ def _prove(cls: type, kind: Any, name: str, bases: tuple[Any, ...], given: Mappi
         skeleton(kind, name, bases, given)
     # A metaclass may raise anything where a class has no attributes yet.
     except Exception as e:
-        raise RefusedError(cls, f"it cannot be made again without its text: {e}") from e
+        raise RefusedError(cls, f"it cannot be made again without its text: {type(e).__name__}: {e}") from e
 
 
 def _put_by_init(member: Any) -> dict[str, Any]:

@@ -249,7 +249,7 @@ class Stages:
         return tuple(found)
 
     def _is_room(self, request: Request, capture: Capture) -> bool:
-        asked = (offer for name, offer in self._offers().items() if not request.sites or name in request.sites)
+        asked = (offer for name, offer in self._offers().items() if _is_asked(name, request))
         return any(no_room(capture, offer.memory_free_bytes) is None for offer in asked)
 
     def _config(self, site: str) -> SiteConfig:

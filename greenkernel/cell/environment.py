@@ -10,7 +10,9 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from greenkernel.cell.origin import canonical, package_of
+from packaging.utils import canonicalize_name
+
+from greenkernel.cell.origin import package_of
 from greenkernel.records import Package
 
 _OURS = "greenkernel"
@@ -57,7 +59,9 @@ def _owners_by_file(top: str) -> list[str]:
     found = []
     for distribution in metadata.distributions():
         heads = {file.parts[0] for file in distribution.files or ()}
-        if canonical(distribution.name) == canonical(top) or any(head.split(".")[0] == top for head in heads):
+        if canonicalize_name(distribution.name) == canonicalize_name(top) or any(
+            head.split(".")[0] == top for head in heads
+        ):
             found.append(distribution.name)
     return found
 
@@ -104,7 +108,7 @@ def _closed(names: Iterable[str]) -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     queue = deque(names)
     while queue:
-        name = canonical(queue.popleft())
+        name = canonicalize_name(queue.popleft())
         if name in found or name == _OURS:
             continue
         try:

@@ -79,15 +79,15 @@ def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[di
 
 
 def every_file(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """All files of the notebook's folder, for a cell that lists it; and a sentence where they are too much."""
+    """All files of the notebook's folder, for a cell that lists it; and a sentence where they do not travel."""
     root = folder.resolve()
+    if Path.home().is_relative_to(root):
+        return {}, [f"the cell lists folders, but {root} is no project: only files that the cell names travel"]
     places = [root, *(root / name for name in folders_below(root))]
     found: dict[str, Path] = {}
     total = 0
     for place in places:
-        for path in sorted(place.iterdir()):
-            if path.name.startswith(".") or not _travels(path, root):
-                continue
+        for path in _files_in(place, root):
             found[path.relative_to(root).as_posix()] = path
             total += path.stat().st_size
             if total > _LISTED_MAX_BYTES or len(found) > _LISTED_MOST:
@@ -97,6 +97,13 @@ def every_file(folder: Path) -> tuple[dict[str, Path], list[str]]:
                     "names, and those of --files GLOB"
                 ]
     return found, []
+
+
+def _files_in(place: Path, root: Path) -> list[Path]:
+    try:
+        return [path for path in sorted(place.iterdir()) if not path.name.startswith(".") and _travels(path, root)]
+    except OSError:  # it may not be read
+        return []
 
 
 def folders_below(folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from greenkernel.cell.named_files import texts_in
 from greenkernel.cell.strings import computes_names, names_in_texts, python_in_magics
 
+_PASSWORD = "getpass"
 _LISTING = frozenset({"listdir", "scandir", "walk", "fwalk", "iterdir", "rglob"})
 _LISTING_SHELL = re.compile(r"\s*(ls|find|tree|du)\b")
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
@@ -72,14 +73,16 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
     asks = ""
     for part in parts:
         seen = _Text.of(part)
-        asks = "the cell" if "input" in seen.reads or seen.asks_for_password else asks
+        asks = "the cell" if "input" in seen.reads else asks
         read.update(dict.fromkeys(seen.reads, "the cell"))
         bound |= seen.binds
         deleted |= seen.deletes
         imports |= seen.imports
     why, more_imports, codes = _followed(read, namespace)
     bound |= set().union(*(_bound_by(code) for code in codes))
-    asking = next((code.co_qualname for code in codes if "input" in _used_by(code)[0]), "")
+    asking = next((code.co_qualname for code in codes if _asks(code, namespace)), "")
+    if any(isinstance(node, ast.Call) and _asks_for_password(node.func, namespace) for node in ast.walk(tree)):
+        asks = "the cell"
     return Names(
         reads=tuple(sorted(why)),
         binds=tuple(sorted(bound)),
@@ -92,6 +95,22 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         computed=computes_names(tree),
         lists=_lists(tree, codes),
     )
+
+
+def _asks_for_password(function: ast.expr, namespace: Mapping[str, object]) -> bool:
+    """True for ``getpass.getpass`` and for a name of it; the module's other functions ask nobody."""
+    if isinstance(function, ast.Attribute):
+        return function.attr == _PASSWORD
+    value = namespace.get(function.id) if isinstance(function, ast.Name) else None
+    of_the_cell = isinstance(function, ast.Name) and function.id == _PASSWORD and value is None
+    return of_the_cell or getattr(value, "__module__", None) == _PASSWORD
+
+
+def _asks(code: types.CodeType, namespace: Mapping[str, object]) -> bool:
+    used = _used_by(code)[0]
+    named = any(getattr(namespace.get(name), "__module__", None) == _PASSWORD for name in used)
+    taken = {str(one.argval) for one in dis.get_instructions(code) if one.opname in ("LOAD_ATTR", "LOAD_METHOD")}
+    return "input" in used or named or _PASSWORD in taken
 
 
 def _lists(tree: ast.AST, codes: Iterable[types.CodeType]) -> bool:
@@ -115,7 +134,6 @@ class _Text:
     binds: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
-    asks_for_password: bool = False
 
     @classmethod
     def of(cls, python: str) -> _Text:
@@ -150,9 +168,6 @@ class _Text:
                     if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Del):
                         self.reads.add(name.id)
                         self.deletes.add(name.id)
-        elif isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            self.asks_for_password = self.asks_for_password or called == "getpass"
         elif isinstance(node, ast.Import):
             self.imports |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from packaging.utils import canonicalize_name
 
 from greenkernel.cell.files import is_local
 from greenkernel.records import Origin, Package
@@ -16,7 +17,7 @@ from greenkernel.records import Origin, Package
 
 def package_of(distribution: metadata.Distribution) -> Package:
     """A distribution, pinned, with its origin as its installer has left it (PEP 610, PEP 376, ``conda-meta``)."""
-    name, version = canonical(distribution.metadata["Name"]), distribution.version
+    name, version = canonicalize_name(distribution.metadata["Name"]), distribution.version
     place = Path(str(distribution.locate_file("")))
     origin, source, released = _origin(distribution, place, version)
     return Package(
@@ -36,11 +37,6 @@ def record_hash(distribution: metadata.Distribution) -> str:
     """Tells one installation from another; empty where its installer kept no list of files."""
     record = distribution.read_text("RECORD")
     return hashlib.sha256(record.encode()).hexdigest()[:16] if record else ""
-
-
-def canonical(name: str) -> str:
-    """A distribution's name as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def without_credentials(url: str) -> str:
@@ -78,6 +74,6 @@ def _is_conda(distribution: metadata.Distribution, place: Path, version: str) ->
     installer = (distribution.read_text("INSTALLER") or "").strip()
     if installer:
         return installer == "conda"
-    names = {distribution.metadata["Name"].lower(), canonical(distribution.metadata["Name"])}
+    names = {distribution.metadata["Name"].lower(), canonicalize_name(distribution.metadata["Name"])}
     folders = [parent / "conda-meta" for parent in place.parents]
     return any(next(folder.glob(f"{name}-{version}-*.json"), None) for folder in folders for name in names)

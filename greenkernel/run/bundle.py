@@ -14,8 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 import greenkernel
-from greenkernel.cell.origin import canonical, package_of
+from greenkernel.cell.origin import package_of
 from greenkernel.records import Package
 from greenkernel.run.wheels import MACHINE, Collected, Lacking, Wheel
 from greenkernel.store.objects import ObjectStore
@@ -45,7 +47,7 @@ def runner_packages() -> list[Package]:
     found: dict[str, Package] = {}
     waiting = list(_RUNNER_NEEDS)
     while waiting:
-        name = canonical(waiting.pop())
+        name = canonicalize_name(waiting.pop())
         if name in found or name in _NOT_NEEDED:
             continue
         try:
@@ -60,7 +62,7 @@ def runner_packages() -> list[Package]:
 
 def wanted_packages(packages: Iterable[Package]) -> list[Package]:
     """What a plain image may lack: the runner's packages and the cell's, whose pins go before the runner's."""
-    return list({canonical(package.name): package for package in (*runner_packages(), *packages)}.values())
+    return list({canonicalize_name(package.name): package for package in (*runner_packages(), *packages)}.values())
 
 
 def build_bundle(objects: ObjectStore, collected: Collected, *, python: str, valid_s: float) -> BundleRef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import re
@@ -81,11 +82,13 @@ def _wheel(files: Mapping[str, bytes]) -> bytes:
     info = next(name.partition("/")[0] for name in files if name.partition("/")[0].endswith(".dist-info"))
     ordered = sorted(files.items(), key=lambda item: (item[0].startswith(f"{info}/"), item[0]))
     record = f"{info}/RECORD"
-    lines = [f"{_quoted(name)},sha256={_digest(data)},{len(data)}" for name, data in ordered]
-    listing = "\n".join([*lines, f"{record},,", ""]).encode()
+    listing = io.StringIO()
+    rows = csv.writer(listing, lineterminator="\n")
+    rows.writerows([(name, f"sha256={_digest(data)}", len(data)) for name, data in ordered])
+    rows.writerow((record, "", ""))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in [*ordered, (record, listing)]:
+        for name, data in [*ordered, (record, listing.getvalue().encode())]:
             member = zipfile.ZipInfo(name, _EPOCH)
             member.external_attr = 0o644 << 16
             archive.writestr(member, data, zipfile.ZIP_DEFLATED)
@@ -94,8 +97,3 @@ def _wheel(files: Mapping[str, bytes]) -> bytes:
 
 def _digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-
-
-def _quoted(name: str) -> str:
-    """A name as a field of CSV."""
-    return '"{}"'.format(name.replace('"', '""')) if re.search(r'[,"\n]', name) else name

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from greenkernel.cell.origin import canonical, record_hash
+from greenkernel.cell.origin import record_hash
 from greenkernel.errors import TemporaryError, UserError
 from greenkernel.records import Package
 from greenkernel.run.repack import metadata_only, repacked
@@ -84,7 +85,7 @@ def collect_wheels(packages: Sequence[Package], cache: Path, *, python: str) -> 
     said = _from_index([p for p in rest if p.indexed], cache, python)
     found |= _all_cached(rest, cache, python)
     found |= _packed([p for p in rest if p.origin == "index" and p not in found], cache, python)
-    lacking = [_lacking(p, said.get(canonical(p.name), ""), python) for p in packages if p not in found]
+    lacking = [_lacking(p, said.get(canonicalize_name(p.name), ""), python) for p in packages if p not in found]
     return Collected(wheels=tuple(Wheel(package=p, path=path) for p, path in found.items()), lacking=tuple(lacking))
 
 
@@ -128,7 +129,7 @@ def _is_same(distribution: metadata.Distribution, package: Package) -> bool:
 
 def _from_index(packages: Iterable[Package], cache: Path, python: str) -> dict[str, str]:
     """Fetch into the cache; what pip says of each package that cannot be had, by canonical name."""
-    left = {canonical(package.name): package for package in packages}
+    left = {canonicalize_name(package.name): package for package in packages}
     said: dict[str, str] = {}
     while left:
         done = _pip(left.values(), cache, python)
@@ -136,10 +137,10 @@ def _from_index(packages: Iterable[Package], cache: Path, python: str) -> dict[s
             break
         # Pip gives up at the first that it does not find: the others are asked for again without it.
         missing = _NO_WHEEL.search(done.stderr)
-        package = left.pop(canonical(missing[1]), None) if missing is not None else None
+        package = left.pop(canonicalize_name(missing[1]), None) if missing is not None else None
         if package is None:
             raise _explained(done.stderr)
-        said[canonical(package.name)] = _why_missing(package, cache, python)
+        said[canonicalize_name(package.name)] = _why_missing(package, cache, python)
     return said
 
 
@@ -245,4 +246,4 @@ def _key(package: Package, python: str) -> str:
     except InvalidVersion:
         version = package.version
     kind = "" if package.origin == "index" else f"-{package.origin}-{package.installed}"
-    return f"{canonical(package.name)}-{version}-{python}{kind}"
+    return f"{canonicalize_name(package.name)}-{version}-{python}{kind}"

@@ -2,7 +2,8 @@
 
 Each job has a folder of its own and a guard process (`greenkernel.site.guard`). The folder's files are the whole
 truth, so any number of controllers may come and go. The machine's user is the same for all sites: they are kept apart
-by their folders, environments, cores and memory limits, not by rights.
+by their folders, environments, cores and memory limits, not by rights. What libraries keep in the user's home, such as
+data sets, is common to them (`mounts.link_data_of_libraries`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 _PLAIN_KINDS = "biufcmMSUV"
 # An array with gaps may take so many times the memory of its elements.
-_GAPS_MOST = 4
+_GAPS_MOST = 16
 
 
 def is_plain_array(value: object) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import numpys
+from greenkernel.store import generators, numpys
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -106,11 +106,13 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for everything but atoms and exact containers."""
+        kind = type(obj)
+        if (found := generators.reduced(obj, kind)) is not None:
+            return found
         known = self._references.get(id(obj))
         if known is not None:
             self._refer(known, obj)
             return shipped, (known,)
-        kind = type(obj)
         if kind is types.FunctionType:
             return self._function(obj)
         if kind is types.CodeType and not self._stable:

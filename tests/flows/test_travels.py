@@ -85,11 +85,24 @@ def test_a_fitted_pipeline_and_its_steps(home: Home) -> None:
     assert "[2. 3.] True\n" == text_of(outputs[2])
 
 
-@pytest.mark.parametrize("cell", ["x = input('?')", "ask()", "import getpass\nx = getpass.getpass()"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = input('?')",
+        "ask()",
+        "import getpass\nx = getpass.getpass()",
+        "from getpass import getpass\nx = getpass()",
+        "getpass()",
+        "password()",
+        "hidden()",
+    ],
+)
 def test_input_is_refused(cell: str, home: Home) -> None:
     """In the cell itself and in a function that it uses, before anything runs."""
     space: dict[str, object] = {"__name__": "__main__"}
     exec("def ask():\n    return input('?')", space)
+    exec("from getpass import getpass\nimport getpass as g\ndef password():\n    return getpass()", space)
+    exec("def hidden():\n    return g.getpass()", space)
     with pytest.raises(UserError, match=r"asks for input\(\)"):
         train(cell, namespace=space, home=home)
 

@@ -36,6 +36,48 @@ CASES = (
         then=("np.shares_memory(a, b), np.shares_memory(a, c)\nb[0] = 50\na[1]",),
     ),
     Case(
+        shows="views of dates, records and other orders",
+        before=(
+            code("""
+            import numpy as np
+            d = np.arange('2020-01-01', '2020-01-09', dtype='M8[D]')
+            r = np.zeros(4, dtype=[('t', 'M8[D]'), ('x', 'f8')])
+            f = np.asfortranarray(np.arange(6.).reshape(2, 3))
+            u = np.array(['a', 'b', 'c'])
+            """),
+        ),
+        cell="dv = d[1:4]\nrv = r['x'][1:]\nfv = f[:, 1:]\nuv = u[::2]\nb = f.astype(bool)[0]",
+        then=(
+            code("""
+            dv[0] = np.datetime64('1999-01-01')
+            rv[0] = 5
+            fv[0, 0] = 9
+            uv[1] = 'z'
+            d[1], r['x'], f, u, b
+            """),
+        ),
+    ),
+    Case(
+        shows="new arrays of every layout",
+        before=(_NP,),
+        cell=code("""
+            d = np.arange('2020-01-01', '2020-01-09', dtype='M8[D]')
+            r = np.zeros(4, dtype=[('t', 'M8[D]'), ('x', 'f8')])
+            b = np.broadcast_to(np.arange(3), (2, 3))
+            n = np.arange(9)[::-2]
+            t = np.arange(6).reshape(2, 3).T[1:]
+            w = np.lib.stride_tricks.sliding_window_view(np.arange(5.), 3)
+            """),
+        then=("d, r, b, n, t, w, t.strides, n.strides, b.strides, w.strides",),
+    ),
+    Case(
+        shows="an array with large gaps",
+        before=(_NP,),
+        cell="far = np.arange(1000.)[::500]",
+        then=("far",),
+        differs="it comes back without its gaps",
+    ),
+    Case(
         shows="archives of arrays and flat iterators",
         before=(_NP + "\nnp.savez('a.npz', x=np.arange(3), y=np.eye(2))\nz = np.load('a.npz')",),
         cell="total = z['x'].sum()\nagain = np.load('a.npz')\naxs = np.arange(6).reshape(2, 3).flat\nnext(axs)\ntotal",

@@ -354,6 +354,38 @@ CASES = (
         then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
     ),
     Case(
+        shows="functions that were imported from random",
+        before=("import random\nfrom random import randint, shuffle\nrandom.seed(4)",),
+        cell="a = randint(1, 100), random.random()\nl = [1, 2, 3]\nshuffle(l)\nrandint(1, 9)\na, l",
+        then=("randint(1, 100), random.random()",),
+    ),
+    Case(
+        shows="functions that were imported from numpy.random",
+        before=("import numpy as np\nfrom numpy.random import rand, normal\nnp.random.seed(4)",),
+        cell="a = rand(), np.random.rand(), normal()\na",
+        then=("rand(), np.random.rand()",),
+    ),
+    Case(
+        shows="the global random state under other names",
+        before=(
+            code("""
+            import numpy as np
+            from scipy.stats import norm
+            from sklearn.utils import check_random_state
+            np.random.seed(3)
+            rs = check_random_state(None)
+            """),
+        ),
+        cell=code("""
+            class Holder: pass
+            h = Holder()
+            h.rs = check_random_state(None)
+            x = rs.rand(), np.random.rand(), h.rs.rand(), norm.rvs()
+            x
+            """),
+        then=("h.rs is rs is np.random.mtrand._rand, rs.rand(), np.random.rand(), norm.rvs()",),
+    ),
+    Case(
         shows="functions in a registry of the notebook",
         before=(
             code("""

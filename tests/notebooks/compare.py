@@ -44,6 +44,7 @@ class Case:
         options: More options of the magic.
         files: Files beside the notebook: path and text.
         numbers: False: figures in the output are not compared.
+        clock: False: times of day in the output are not compared.
         ordered: False: several writers share the output, its lines are compared as a set.
         skips: Names that are not compared.
         fresh: The kernels are replaced afterwards.
@@ -60,6 +61,7 @@ class Case:
     options: str = ""
     files: tuple[tuple[str, str], ...] = ()
     numbers: bool = True
+    clock: bool = True
     ordered: bool = True
     skips: tuple[str, ...] = ()
     fresh: bool = False
@@ -314,7 +316,8 @@ def _text(text: str, case: Case, place: Path) -> str:
     text = _CELL.sub("<cell>", text)
     text = _RANDOM_IDS.sub("<id>", text.replace(str(place), "<cwd>"))
     text = re.sub(r"0x[0-9a-fA-F]{6,}", "0x", text)
-    text = re.sub(r"\b\d\d:\d\d:\d\d\b", "<time>", text)
+    if not case.clock:
+        text = re.sub(r"\b\d\d:\d\d:\d\d\b", "<time>", text)
     if not case.numbers:
         text = re.sub(r"(\d+(\.\d+)?(e[-+]?\d+)?|\s*(±|[nmμµu]?s\b|min\b)\s*|[█▏▎▍▌▋▊▉ ])+", "#", text)
     if not case.ordered:

@@ -189,6 +189,16 @@ def test_changed_bytes_touch_nothing(home: Path, blobs: Blobs, tmp_path: Path) -
     assert not (home / "good.txt").exists()
 
 
+def test_a_file_keeps_its_rights(home: Path, blobs: Blobs) -> None:
+    """New content comes into a file that may be executed, and it still may."""
+    target = home / "tool.sh"
+    target.write_bytes(b"old")
+    target.chmod(0o750)
+    change = FileChange(path="tool.sh", kind="file", blob=blobs.put(b"new"), base=blobs.address(b"old"))
+    assert [] == put_files([change], blobs, home, RUN)
+    assert (b"new", 0o750) == (target.read_bytes(), target.stat().st_mode & 0o777)
+
+
 def test_folders_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The nearest first; hidden ones, environments and caches are not, nor what is in a user's home itself."""
     for name in ("b/deep/er", "a", ".git/objects", "env/lib", "__pycache__"):
@@ -197,6 +207,10 @@ def test_folders_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert ["a", "b", "b/deep", "b/deep/er"] == folders_below(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert [] == folders_below(tmp_path)
+    (tmp_path / "letter.txt").touch()
+    found, notes = every_file(tmp_path)
+    assert {} == found
+    assert "is no project" in notes[0]
 
 
 def test_a_folder_that_is_too_much_to_list(tmp_path: Path) -> None:

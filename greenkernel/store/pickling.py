@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import generators, numpys
+from greenkernel.store import numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -107,7 +107,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for everything but atoms and exact containers."""
         kind = type(obj)
-        if (found := generators.reduced(obj, kind)) is not None:
+        if (found := singletons.reduced(obj, kind)) is not None:
             return found
         known = self._references.get(id(obj))
         if known is not None:

@@ -370,6 +370,24 @@ CASES = (
         skips=("hh",),
     ),
     Case(
+        shows="the environment and rcParams under names of their own",
+        before=("import os\nimport matplotlib.pyplot as plt\nfrom os import environ\nfrom matplotlib import rcParams",),
+        cell=code("""
+            environ['GREEN_TEST'] = '3'
+            rcParams['lines.linewidth'] = 7
+            (line,) = plt.plot([1, 2])
+            width = line.get_linewidth()
+            plt.close()
+            os.environ['GREEN_TEST'], width, plt.rcParams['lines.linewidth']
+            """),
+        then=(
+            "os.environ.pop('GREEN_TEST'), environ is os.environ",
+            "rcParams is plt.rcParams, rcParams['lines.linewidth']",
+        ),
+        skips=("environ", "line"),
+        fresh=True,
+    ),
+    Case(
         shows="settings in a module beside the notebook",
         files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
         before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),

@@ -149,8 +149,9 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     except (OSError, SyntaxError, UnicodeDecodeError) as e:
         raise UserError(f"{given.file} cannot be read ({e})", what_to_do="Name a Python file") from e
     home = _home(given)
-    # As Python does it: modules are looked for beside the script, files from where it is started.
+    # As Python does it: modules are looked for beside the script, files from where it is started; it gets no words.
     sys.path.insert(0, str(path.absolute().parent))
+    sys.argv[:] = [given.file]
     options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
     options["name"] = options["name"] or path.name
     options["move"] = move_policy(options["move"], Terminal().say, answerable=sys.stdin.isatty())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,6 +13,7 @@ from greenkernel.records import Payload, Result
 from greenkernel.runner import record_dice
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
+from greenkernel.store.imports import imported
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import entries, load
 from greenkernel.store.returned import ModuleName
@@ -76,6 +76,7 @@ class Loaded:
     def put_into(self, namespace: dict[str, Any], meanwhile: Meanwhile) -> list[str]:
         """Put everything where it belongs; see `bind`."""
         messages: list[str] = []
+        dice = record_dice.take()  # modules that are imported here may draw
         origin = _Origin(self._blobs, namespace, namespace, track=True, changed_here=meanwhile.changed)
         bound, changed = self._take(namespace, origin, messages)
         for name, value in changed.items():
@@ -91,14 +92,14 @@ class Loaded:
         if origin.payload is not None:
             forget(origin.payload)
         messages += [f"{name} did not come back: {why}" for name, why in self._result.not_returned.items()]
-        messages += self._throw()
+        messages += self._throw(dice)
         return messages
 
-    def _throw(self) -> list[str]:
+    def _throw(self, here: record_dice.Dice) -> list[str]:
         """Let the random generators go on where the cell has left them, unless they have been used here meanwhile."""
         if self._result.dice is None:
             return []
-        if record_dice.fingerprint(record_dice.take()) != self._result.dice_before:
+        if record_dice.fingerprint(here) != self._result.dice_before:
             return ["the random generators stay as they are here: they are not as they were when the cell was sent"]
         record_dice.put(load(self._result.dice, self._blobs, {})["dice"])
         return []
@@ -111,7 +112,10 @@ class Loaded:
         for key, value in entries(self._result.payload, self._blobs, space, refer=origin, track=origin.track):
             if key == returned.ORIGIN:
                 origin.open(value)
-            found[key] = value
+            if not isinstance(value, ModuleName):
+                found[key] = value
+            elif (module := _imported(value, messages)) is not None:
+                found[key] = module
         for number, owner, update in returned.inner_in(found):
             _put_part(number, owner, update, origin)
         named = returned.names_in(found)
@@ -119,12 +123,7 @@ class Loaded:
         for name, value in returned.updates_in(found).items():
             # A name that the cell bound anew is another object's: what became of the one before is no matter of it.
             changed[name] = _put(name, value, origin, [] if name in named else messages)
-        bound = {}
-        for name, value in named.items():
-            if not isinstance(value, ModuleName):
-                bound[name] = value
-            elif (module := _imported(value, messages)) is not None:
-                bound[name] = module
+        bound = {name: named[name] for name in self._result.names if name in named}
         self._names = {**changed, **bound}
         self._updated = tuple(changed)
         self._value = found.get(returned.VALUE)
@@ -253,8 +252,8 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
 def _imported(module: ModuleName, messages: list[str]) -> ModuleType | None:
     try:
         for name in module.also:
-            importlib.import_module(name)
-        return importlib.import_module(module.name)
+            imported(name)
+        return imported(module.name)
     except ImportError as e:
         messages.append(f"the module {module.name} cannot be imported here: {e}")
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from greenkernel.cell.environment import modules_of, packages_needed
-from greenkernel.cell.files import DATA_MAX_BYTES, data_files, local_modules, stored
+from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, local_modules, stored
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.submitted import remember
@@ -58,9 +58,9 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
     dumped, unseen = _dumped(names, objects, namespace, blobs)
-    sources, packages = _code(_modules(names, dumped, objects), folder)
+    local, packages = _code(_modules(names, dumped, objects), folder)
     values = [namespace[name] for name in dumped.sizes]
-    files, not_sent = _files(request, names, stored(sources, blobs, "module"), values, blobs, folder)
+    files, not_sent = _files(request, names, local, values, blobs, folder)
     not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
     not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
     captured = Capture(
@@ -127,29 +127,29 @@ def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> d
     }
 
 
-def _code(modules: set[str], folder: Path) -> tuple[dict[str, Path], tuple[Package, ...]]:
+def _code(modules: set[str], folder: Path) -> tuple[LocalModules, tuple[Package, ...]]:
     """Local sources and packages; each may need others of both kinds."""
     while True:
-        sources, imported = local_modules(modules, folder)
-        packages = packages_needed(imported)
-        more = modules_of(packages) - imported
+        local = local_modules(modules, folder)
+        packages = packages_needed(local.imported)
+        more = modules_of(packages) - local.imported
         if not more:
-            return sources, packages
-        modules = imported | more
+            return local, packages
+        modules = local.imported | more
 
 
 def _files(
     request: Request,
     names: Names,
-    modules: tuple[SourceFile, ...],
+    local: LocalModules,
     values: Iterable[object],
     blobs: Blobs,
     folder: Path,
 ) -> tuple[tuple[SourceFile, ...], list[str]]:
-    """Local modules, files of ``--files``, and files that the cell names in its texts."""
-    asked = (*modules, *data_files(request.files, blobs, folder))
-    named, notes = find_named([*names.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
-    if names.lists:
+    """Local modules, files of ``--files``, and files that the cell and those modules name in their texts."""
+    asked = (*stored(local.sources, blobs, "module"), *data_files(request.files, blobs, folder))
+    named, notes = find_named([*names.texts, *local.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
+    if names.lists or local.lists:
         listed, more = every_file(folder)
         named, notes = {**listed, **named}, [*notes, *more]
     there = {file.path for file in asked}

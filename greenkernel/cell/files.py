@@ -8,10 +8,13 @@ import sys
 import sysconfig
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Literal
 
+from greenkernel.cell.named_files import texts_in
+from greenkernel.cell.names import lists_folders
 from greenkernel.errors import UserError
 from greenkernel.records import SourceFile
 from greenkernel.runner.files import mapped
@@ -23,7 +26,34 @@ _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"
 _OURS = "greenkernel"
 
 
-def local_modules(modules: Iterable[str], folder: Path) -> tuple[dict[str, Path], set[str]]:
+@dataclass(slots=True)
+class LocalModules:
+    """Sources that travel, and what their text tells.
+
+    Attributes:
+        sources: By their path below the run's folder.
+        imported: Names of all modules that are imported by now, those that were asked for among them.
+        texts: Texts in the sources; some may name files.
+        lists: True where one lists folders.
+    """
+
+    imported: set[str]
+    sources: dict[str, Path] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
+    lists: bool = False
+
+    def read(self, source: Path) -> set[str]:
+        """Look into a source; returns the modules that it imports."""
+        try:
+            tree = ast.parse(source.read_bytes())
+        except (SyntaxError, ValueError):  # it is not imported by what works here
+            return set()
+        self.texts.update(texts_in(tree))
+        self.lists |= lists_folders(tree)
+        return _imports(tree)
+
+
+def local_modules(modules: Iterable[str], folder: Path) -> LocalModules:
     """Sources of the modules that are neither installed nor of the standard library, and of those they import.
 
     A package travels as a whole, with the data files in it, as it lies below the folder that it is imported from.
@@ -32,15 +62,11 @@ def local_modules(modules: Iterable[str], folder: Path) -> tuple[dict[str, Path]
         modules: Names of imported modules.
         folder: The notebook's folder; it is looked in although it may not be on ``sys.path``.
 
-    Returns:
-        The sources by their path below the run's folder, and all names of modules that are imported by now.
-
     Raises:
         UserError: They are too big, or a compiled one cannot travel.
     """
-    found: dict[str, Path] = {}
-    names = set(modules)
-    queue = deque(sorted(names))
+    found = LocalModules(imported=set(modules))
+    queue = deque(sorted(found.imported))
     seen: set[str] = set()
     while queue:
         top = queue.popleft().partition(".")[0]
@@ -48,12 +74,12 @@ def local_modules(modules: Iterable[str], folder: Path) -> tuple[dict[str, Path]
             continue
         seen.add(top)
         for path, source in _sources(top, folder):
-            found[path] = source
-            imported = _imports(source) if source.suffix == ".py" else set()
-            queue.extend(imported - names)
-            names |= imported
-    _check_size(found, MODULES_MAX_BYTES, "local modules")
-    return found, names
+            found.sources[path] = source
+            imported = found.read(source) if source.suffix == ".py" else set()
+            queue.extend(imported - found.imported)
+            found.imported |= imported
+    _check_size(found.sources, MODULES_MAX_BYTES, "local modules")
+    return found
 
 
 def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:
@@ -147,11 +173,7 @@ def _package(name: str, place: Path) -> list[tuple[str, Path]]:
     return [((Path(name) / below).as_posix(), path) for below, path in inside if not _SKIPPED & set(below.parts)]
 
 
-def _imports(source: Path) -> set[str]:
-    try:
-        tree = ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError):  # it is not imported by what works here
-        return set()
+def _imports(tree: ast.AST) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -93,7 +93,7 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         files=frozenset(code.co_filename for code in codes),
         asks="" if "input" in namespace or "input" in bound else asks or asking,
         computed=computes_names(tree),
-        lists=_lists(tree, codes),
+        lists=lists_folders(tree, codes),
     )
 
 
@@ -113,8 +113,13 @@ def _asks(code: types.CodeType, namespace: Mapping[str, object]) -> bool:
     return "input" in used or named or _PASSWORD in taken
 
 
-def _lists(tree: ast.AST, codes: Iterable[types.CodeType]) -> bool:
-    """True where folders are listed, by a function or by the shell."""
+def lists_folders(tree: ast.AST, codes: Iterable[types.CodeType] = ()) -> bool:
+    """True where folders are listed, by a function or by the shell.
+
+    Args:
+        tree: A piece of Python.
+        codes: Functions that it uses.
+    """
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     called |= set().union(*(_attributes_of(code) for code in codes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import io
 import types
 import weakref
 from collections.abc import Callable, Mapping
@@ -133,16 +132,12 @@ def collect(
     changes = _changes(namespace, before, outcome, only)
     not_returned = {name: "the cell has not bound it" for name in only if name not in namespace}
     payload = _dumped(changes, not_returned, blobs, namespace, outcome)
-    names = dict.fromkeys(
-        returned.plain_name(key)
-        for key in changes.entries
-        if key not in (returned.VALUE, returned.ORIGIN) and returned.plain_name(key) in namespace
-    )
+    kept = {returned.plain_name(key) for key in changes.entries if key not in (returned.VALUE, returned.ORIGIN)}
     return Result(
         run=run,
         epoch=epoch,
         finished_at=finished_at,
-        names=tuple(names),
+        names=tuple(name for name in namespace if name in kept),
         deleted=changes.deleted,
         payload=payload,
         has_value=returned.VALUE in changes.entries,
@@ -173,7 +168,8 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         bound = [name for name in only if name in namespace]
     updates, references, parts = _updates(namespace, before)
     entries: dict[str, object] = {returned.ORIGIN: (before.origin.head, before.origin.buffers, before.origin.bytes)}
-    for name in bound:
+    # Modules first: what else there is may hold what they make when they are imported.
+    for name in sorted(bound, key=lambda name: not isinstance(namespace[name], types.ModuleType)):
         value = namespace[name]
         if isinstance(value, types.ModuleType):
             below = tuple(one for one in before.imports if one.startswith(value.__name__ + "."))
@@ -252,19 +248,8 @@ def _dumped(
             if (owner := returned.owner_of(key)) is not None:
                 _without_parts(changes, owner)  # they come back inside of the whole, as new objects
                 continue
-            value = changes.entries.pop(key)
-            if not _is_used_up(value):
-                not_returned[returned.plain_name(key)] = str(e)
-
-
-def _is_used_up(value: object) -> bool:
-    """True for what a ``with`` has left that nobody can use again: closed files and pools that are shut down."""
-    if isinstance(value, io.IOBase):
-        return value.closed
-    kind = type(value)
-    if kind.__module__.startswith("concurrent.futures"):
-        return bool(getattr(value, "_shutdown", False) or getattr(value, "_shutdown_thread", False))
-    return kind.__module__ == "multiprocessing.pool" and getattr(value, "_state", "") in ("CLOSE", "TERMINATE")
+            del changes.entries[key]
+            not_returned[returned.plain_name(key)] = str(e)
 
 
 def _without_parts(changes: _Changes, owner: str) -> None:

@@ -33,7 +33,7 @@ def restore(
         capture: What travels.
         blobs: Where it is.
         folder: An existing folder of the cell's own.
-        script: The cell is a Python file of this name: it is there, and knows its name and that it was given no words.
+        script: The cell is a Python file of this name: it is there, and knows its name.
         inner: Gets the changeable objects inside of the captured values.
 
     Raises:
@@ -55,7 +55,6 @@ def restore(
         path = folder.resolve() / script
         path.write_text(capture.transformed, encoding="utf-8")
         namespace["__file__"] = str(path)
-        sys.argv = [str(path)]
     for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     namespace.update(load(capture.payload, blobs, namespace, inner=inner))

@@ -129,6 +129,15 @@ def _put_path(values: Values, root: Path) -> None:
             sys.path.append(here)
 
 
+def _take_arguments(root: Path) -> dict[str, Any]:
+    return {"argv": [_portable(sys.argv[0], root), *sys.argv[1:]] if sys.argv else []}
+
+
+def _put_arguments(values: Values, root: Path) -> None:
+    given = values["argv"]
+    sys.argv[:] = [_here(given[0], root), *given[1:]] if given else []
+
+
 def _portable(path: str, root: Path) -> str:
     """Below the root: relative to it, with a mark; anything else as it is."""
     if Path(path).is_absolute() and Path(path).is_relative_to(root):
@@ -326,6 +335,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(name="folder", title="the working folder", module=None, take=_take_folder, put=_put_folder),
     Kind(name="path", title="entries of sys.path", module=None, take=_take_path, put=_put_path),
+    Kind(name="arguments", title="sys.argv", module=None, take=_take_arguments, put=_put_arguments),
     Kind(name="modules", title="what modules hold", module=None, take=module_state.take, put=module_state.put),
     Kind(name="locale", title="the locale", module=None, take=_take_locale, put=_put_locale),
     Kind(name="limits", title="limits of the interpreter", module=None, take=_take_limits, put=_put_limits),

@@ -6,6 +6,7 @@ travel by name: after reading, their globals *are* the namespace that they were 
 
 from __future__ import annotations
 
+import copy
 import enum
 import functools
 import io
@@ -18,10 +19,11 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import numpys, singletons
+from greenkernel.store import closed, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
+from greenkernel.store.imports import imported
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
@@ -126,13 +128,13 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._block(obj)
         if isinstance(obj, type):
             return self._class(obj)
-        return numpys.reduced(obj, kind) or self._other(obj, kind)
+        return numpys.reduced(obj, kind) or closed.reduced(obj, kind) or self._other(obj, kind)
 
     def _other(self, obj: Any, kind: type) -> Any:
         if kind is functools.cached_property:  # some Pythons keep a lock in it
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
-        if isinstance(obj, BaseException) and _needs_help(kind):
-            return _made_error, (kind, obj.args), dict(vars(obj))
+        if isinstance(obj, BaseException) and (attributes := _needs_help(obj, kind)) is not None:
+            return _made_error, (kind, obj.args), attributes
         if kind is types.GeneratorType and obj.gi_frame is None:
             return _ended_generator, (obj.__name__, obj.__qualname__)
         if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
@@ -298,8 +300,10 @@ class Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """A global of the pickle; some are replaced by what belongs to this reader."""
-        own = self._own.get((module, name))
-        return super().find_class(module, name) if own is None else own
+        if (own := self._own.get((module, name))) is not None:
+            return own
+        imported(module)
+        return super().find_class(module, name)
 
     def persistent_load(self, pid: Any) -> object:
         """An object that the writer knew this side has."""
@@ -427,10 +431,20 @@ def _named_tuple(name: str, fields: list[Any], defaults: dict[str, Any], _tracke
     return cast("type", made)
 
 
-def _needs_help(kind: type[BaseException]) -> bool:
-    """True for an exception that pickle would make by calling it with what it keeps in ``args``, which may not fit."""
-    usual = all(getattr(kind, name) is getattr(BaseException, name) for name in ("__reduce__", "__reduce_ex__"))
-    return usual and isinstance(kind.__init__, types.FunctionType)
+def _needs_help(error: BaseException, kind: type[BaseException]) -> dict[str, Any] | None:
+    """The attributes of an exception that pickle could not make again, or that would say something else then.
+
+    Pickle makes most by calling them with what they keep in ``args``, which may not fit. Some leave out what cannot
+    travel, such as urllib3's their connection, and so lose the text that they have made of it.
+    """
+    if all(getattr(kind, name) is getattr(BaseException, name) for name in ("__reduce__", "__reduce_ex__")):
+        return dict(vars(error)) if isinstance(kind.__init__, types.FunctionType) else None
+    try:
+        again = copy.copy(error)
+        differs = str(again) != str(error) and str(_made_error(kind, error.args)) == str(error)
+    except Exception:  # these are their own methods
+        return None
+    return dict(vars(again)) if differs else None
 
 
 def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:

@@ -6,6 +6,25 @@ from tests.notebooks.compare import Case, code
 
 CASES = (
     Case(
+        shows="an exception that pickles without what its text is made of",
+        cell=code("""
+            import threading
+            class Unreachable(Exception):
+                def __init__(self, place, why):
+                    self.place, self.why = place, why
+                    super().__init__(f'{place and type(place).__name__}: {why}')
+                def __reduce__(self):
+                    return type(self), (None, self.why)
+            raise ConnectionError(Unreachable(threading.Lock(), 'no name'))
+            """),
+        then=("import sys\nprint(sys.last_value, sys.last_value.args[0].why)",),
+    ),
+    Case(
+        shows="no network",
+        cell="import urllib3\nurllib3.PoolManager(retries=False).request('GET', 'https://nowhere.invalid/')",
+        then=("import sys\nstr(sys.last_value)",),
+    ),
+    Case(
         shows="an error in the midst of the cell",
         before=("x = 1",),
         cell="y = 2\ndef f(v):\n    return v / 0\n\nf(y)\nz = 3",

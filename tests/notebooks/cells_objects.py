@@ -21,6 +21,32 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="what a with leaves behind",
+        files=(("a.txt", "one\n"),),
+        before=("with open('a.txt') as earlier:\n    earlier.read()",),
+        cell=code("""
+            import multiprocessing as mp, zipfile
+            from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+            from multiprocessing.pool import ThreadPool
+            with open('a.txt') as text, open('a.txt', 'rb') as binary, open('b.txt', 'w', encoding='ascii') as out:
+                out.write(text.read())
+            with zipfile.ZipFile('z.zip', 'w') as archive:
+                archive.writestr('inner', 'x')
+            with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(1) as processes:
+                found = list(threads.map(str, [1]))
+            with ThreadPool(2) as pool:
+                pool.map(str, [1])
+            earlier, text, binary, out, archive, pool
+            """),
+        then=(
+            "earlier.closed, text.closed, binary.closed, out.encoding, archive.namelist()",
+            "text.read()",
+            "threads.submit(str)",
+            "pool.map(str, [1])",
+        ),
+        skips=("archive", "threads", "processes", "pool"),
+    ),
+    Case(
         shows="a class of an earlier cell gets instances",
         before=(_POINT,),
         cell="a = P(1)\nb = [P(2), a]\na.x += 10\nb",

@@ -388,6 +388,56 @@ CASES = (
         fresh=True,
     ),
     Case(
+        shows="a module beside the notebook speaks once, and registers once",
+        files=(
+            ("beside_registry.py", "made = {}\n"),
+            (
+                "beside_loud.py",
+                "import sys, warnings\nimport beside_registry\n"
+                "class Item:\n    def __reduce__(self):\n        return rebuilt, ()\n"
+                "def rebuilt():\n    beside_registry.made['item'] = Item\n    return Item()\n"
+                "if 'item' in beside_registry.made:\n    warnings.warn('made again')\n"
+                "beside_registry.made['item'] = Item\nthing = Item()\n"
+                "print('said')\nprint('to stderr', file=sys.stderr)\n",
+            ),
+        ),
+        cell="import json\na = 1\nimport beside_loud\nitem = beside_loud.thing\nfrom beside_loud import Item\n"
+        "list(n for n in globals() if n in ('json', 'a', 'item', 'beside_loud'))",
+        then=("isinstance(item, Item), [n for n in globals() if n in ('json', 'a', 'item', 'beside_loud')]",),
+    ),
+    Case(
+        shows="a module beside the notebook reads a file and draws when it is imported",
+        files=(
+            ("rows.csv", "1\n2\n3\n"),
+            (
+                "beside_rows.py",
+                "import random\nFILE = 'rows.csv'\nrows = open(FILE).read().split()\nrandom.shuffle(rows)\n",
+            ),
+        ),
+        before=("import random\nrandom.seed(3)",),
+        cell="import beside_rows\nrandom.random()",
+        then=("random.random()",),
+    ),
+    Case(
+        shows="words of the command line, as set before and by the cell",
+        before=("import sys\nmy_argv = list(sys.argv)\nsys.argv = ['prog', '--epochs', '3']",),
+        cell=code("""
+            import argparse
+            parser = argparse.ArgumentParser()
+            parser.add_argument('--epochs', type=int)
+            epochs = parser.parse_args().epochs
+            sys.argv.append('more')
+            epochs, parser.prog
+            """),
+        then=("sys.argv", "sys.argv[:] = my_argv"),
+        skips=("my_argv", "parser"),
+    ),
+    Case(
+        shows="an unknown word of the command line",
+        cell="import argparse\np = argparse.ArgumentParser()\np.add_argument('--n')\nn = p.parse_known_args()[1][0]\nn",
+        skips=("p",),
+    ),
+    Case(
         shows="settings in a module beside the notebook",
         files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
         before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),

@@ -1,0 +1,80 @@
+"""What a ``with`` leaves behind: closed files and archives, pools that are shut down. They travel as such."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import zipfile
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+_BUFFERS: dict[str, type[Any]] = {
+    "BufferedReader": io.BufferedReader,
+    "BufferedWriter": io.BufferedWriter,
+    "BufferedRandom": io.BufferedRandom,
+}
+
+
+def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """How to rebuild one of these; None for everything else, and for what is still open."""
+    if kind is io.TextIOWrapper:
+        if not value.closed or kind_of(value.buffer) is None:
+            return None
+        return _text, (kind_of(value.buffer), value.name, value.encoding, value.errors, getattr(value, "mode", "r"))
+    if kind.__module__ == "_io" and kind_of(value) is not None:
+        return (_binary, (kind_of(value), value.name)) if value.closed else None
+    if kind is zipfile.ZipFile and value.fp is None:
+        return _zip, ({name: part for name, part in vars(value).items() if name != "_lock"},)
+    if kind in (ThreadPoolExecutor, ProcessPoolExecutor):
+        down = getattr(value, "_shutdown", False) or getattr(value, "_shutdown_thread", False)
+        return (_executor, (kind, value._max_workers)) if down else None
+    if kind.__module__ == "multiprocessing.pool" and hasattr(value, "_pool") and value._state in ("CLOSE", "TERMINATE"):
+        return _pool, (kind, value._state, len(value._pool))
+    return None
+
+
+def kind_of(file: Any) -> str | None:
+    """The name of a buffer's kind; None where its file is none of the system's."""
+    name = type(file).__name__
+    if name == "FileIO":
+        return name
+    return name if name in _BUFFERS and type(file.raw) is io.FileIO else None
+
+
+def _binary(kind: str, name: Any) -> Any:
+    found = _opened(kind, name)
+    found.close()
+    return found
+
+
+def _text(kind: str, name: Any, encoding: str, errors: str, mode: str) -> io.TextIOWrapper:
+    found = io.TextIOWrapper(_opened(kind, name), encoding=encoding, errors=errors)
+    vars(found)["mode"] = mode  # as open() sets it
+    found.close()
+    return found
+
+
+def _opened(kind: str, name: Any) -> Any:
+    modes = {"BufferedReader": "rb", "BufferedWriter": "wb", "BufferedRandom": "r+b"}
+    raw = io.FileIO(os.devnull, modes.get(kind, "rb"))
+    raw.name = name  # its repr shows it
+    return raw if kind == "FileIO" else _BUFFERS[kind](raw)
+
+
+def _zip(state: dict[str, Any]) -> zipfile.ZipFile:
+    found = zipfile.ZipFile.__new__(zipfile.ZipFile)
+    vars(found).update(state, _lock=threading.RLock())
+    return found
+
+
+def _executor(kind: type[Executor], workers: int) -> Executor:
+    found = kind(workers)  # type: ignore[call-arg]  # neither begins a thread or process before it has work
+    found.shutdown()
+    return found
+
+
+def _pool(kind: Any, state: str, workers: int) -> Any:
+    found = kind.__new__(kind)
+    vars(found).update(_state=state, _pool=[None] * workers)
+    return found

@@ -232,6 +232,8 @@ class Capture:
     """Folders below the notebook's: a cell can write into them, also where no file of theirs travels."""
     front_end: Literal["", "terminal", "kernel"] = ""
     """What the notebook's IPython shows things in: libraries lay them out for it. Empty without IPython."""
+    owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names whose objects modules of the notebook's own have too, as ``module:name``."""
 
     @property
     def bytes(self) -> int:
@@ -550,6 +552,8 @@ class Result:
     files: tuple[FileChange, ...] = ()
     surroundings: Payload | None = None
     """Settings of the whole process that the cell has changed; None where it has changed none."""
+    owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names whose objects modules of the notebook's own have too, as ``module:name``."""
 
     @property
     def payloads(self) -> tuple[Payload, ...]:

@@ -11,6 +11,7 @@ from greenkernel.cell.submitted import forget, recall
 from greenkernel.cell.trouble import RemoteCellError, rebuild_error
 from greenkernel.records import Payload, Result
 from greenkernel.runner import record_dice
+from greenkernel.runner.owned import share
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.imports import imported
@@ -86,6 +87,7 @@ class Loaded:
         if isinstance(notes, dict):
             namespace.setdefault("__annotations__", {}).update(notes)
         namespace.update({name: value for name, value in bound.items() if name not in meanwhile.bound})
+        share({name: places for name, places in self._result.owned.items() if name not in meanwhile.bound}, namespace)
         for name in self._result.deleted:
             if name not in meanwhile.bound:
                 namespace.pop(name, None)

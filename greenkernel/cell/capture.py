@@ -22,6 +22,7 @@ from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, Item, Package, Payload, Request, SourceFile
 from greenkernel.runner import record_dice
+from greenkernel.runner.owned import owners
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 
@@ -79,6 +80,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
         folders=tuple(folders_below(folder)),
         front_end=_front_end(),
+        owned=owners({name: namespace[name] for name in dumped.sizes}, folder.resolve()),
     )
     remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
     return captured

@@ -114,6 +114,7 @@ def collect(
     only: tuple[str, ...] = (),
     progress: Progress | None = None,
     settings: Taken | None = None,
+    owned: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Result:
     """Write what the cell leaves into the store.
 
@@ -128,6 +129,7 @@ def collect(
         only: If given, only these names come back.
         progress: The last progress, kept with the result.
         settings: Process-wide settings that the cell has changed.
+        owned: Names that share their objects with modules.
     """
     changes = _changes(namespace, before, outcome, only)
     not_returned = {name: "the cell has not bound it" for name in only if name not in namespace}
@@ -147,6 +149,7 @@ def collect(
         dice=_dice_after(before, blobs),
         dice_before=record_dice.fingerprint(before.dice),
         surroundings=dump({"surroundings": pickled(settings)}, blobs, {}).payload if settings else None,
+        owned={name: places for name, places in (owned or {}).items() if name in kept},
     )
 
 

@@ -96,6 +96,7 @@ class Runner:
         from greenkernel.runner.collect import Before, collect
         from greenkernel.runner.execute import execute
         from greenkernel.runner.files import FilesBefore
+        from greenkernel.runner.owned import owners
         from greenkernel.runner.restore import restore, surroundings_of
 
         submission = self._store.submission()
@@ -143,6 +144,7 @@ class Runner:
             only=request.out,
             progress=self._progress(),
             settings=outcome.settings,
+            owned=owners(namespace, work.resolve()),
         )
         changes, left_out = files.changes(self._store.blobs)
         return replace(result, files=changes, not_returned={**result.not_returned, **left_out})

@@ -28,7 +28,7 @@ def take(root: Path) -> dict[str, Any]:
     An empty tuple is what was plain data when this was called before, and now is something else.
     """
     found: dict[str, Any] = {}
-    for module in _modules(root):
+    for module in modules_below(root):
         for name, value in list(vars(module).items()):
             key = f"{module.__name__}:{name}"
             if not name.startswith("__") and _elements(value) <= _MOST_ELEMENTS:
@@ -83,7 +83,8 @@ def _changed_in_place(mine: Any, value: Any) -> bool:
     return True
 
 
-def _modules(root: Path) -> Iterator[ModuleType]:
+def modules_below(root: Path) -> Iterator[ModuleType]:
+    """Loaded modules whose sources lie below a folder, but not in an environment."""
     below, prefix = f"{root}/", f"{sys.prefix}/"
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

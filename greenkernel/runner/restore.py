@@ -13,6 +13,7 @@ from greenkernel.errors import UserError
 from greenkernel.records import Capture
 from greenkernel.runner import record_dice
 from greenkernel.runner.files import below, write_file
+from greenkernel.runner.owned import share
 from greenkernel.runner.surroundings import Surroundings, unpickled
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
@@ -58,6 +59,7 @@ def restore(
     for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     namespace.update(load(capture.payload, blobs, namespace, inner=inner))
+    share(capture.owned, namespace)
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
     return namespace

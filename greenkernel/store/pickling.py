@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import closed, numpys, singletons
+from greenkernel.store import artists, closed, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -128,7 +128,10 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._block(obj)
         if isinstance(obj, type):
             return self._class(obj)
-        return numpys.reduced(obj, kind) or closed.reduced(obj, kind) or self._other(obj, kind)
+        for rare in (numpys, closed, artists):
+            if (found := rare.reduced(obj, kind)) is not None:
+                return found
+        return self._other(obj, kind)
 
     def _other(self, obj: Any, kind: type) -> Any:
         if kind is functools.cached_property:  # some Pythons keep a lock in it

@@ -18,6 +18,21 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="artists tell their figure that they have changed",
+        cell=code("""
+            import matplotlib.pyplot as plt
+            fig, (ax, space) = plt.subplots(1, 2)
+            (line,) = ax.plot([1, 2])
+            plt.show()
+            """),
+        then=(
+            "fig.canvas.draw()\nline.set_color('red')\nline.stale, ax.stale, space.stale, fig.stale",
+            "[part.stale_callback and part.stale_callback.__name__ for part in (fig, ax, line, ax.title, ax.patch)]",
+            "line.axes is ax and ax.figure is fig and ax in fig.axes",
+        ),
+        skips=("fig", "ax", "space", "line"),
+    ),
+    Case(
         shows="arrays change in place",
         before=(_NP + "\na = np.zeros((3, 4))\nalias = a\nhold = {'a': a}",),
         cell="a[1] += 2\na[:, 0] = 7\na *= 3",

@@ -438,6 +438,35 @@ CASES = (
         skips=("p",),
     ),
     Case(
+        shows="an object that a module beside the notebook and a name share",
+        files=(
+            (
+                "beside_shared.py",
+                "class Config:\n    rate = 1\nCFG = Config()\nseen = {}\nlater = Config()\n"
+                "def rate():\n    return CFG.rate, dict(seen)\n",
+            ),
+        ),
+        before=("from beside_shared import CFG, seen, rate\nCFG.rate = 2\nseen['a'] = 1",),
+        cell=code("""
+            import beside_shared
+            from beside_shared import later as mine
+            CFG.rate += 1
+            seen['b'] = 2
+            mine.rate = 7
+            rate(), CFG is beside_shared.CFG, seen is beside_shared.seen
+            """),
+        then=(
+            "rate(), CFG is beside_shared.CFG, seen is beside_shared.seen",
+            "mine is beside_shared.later, beside_shared.later.rate",
+        ),
+    ),
+    Case(
+        shows="an object of a module that only the cell imports",
+        files=(("beside_new_shared.py", "class Box:\n    n = 0\nbox = Box()\ndef n():\n    return box.n\n"),),
+        cell="from beside_new_shared import box\nbox.n = 5",
+        then=("import beside_new_shared\nbeside_new_shared.n(), beside_new_shared.box is box",),
+    ),
+    Case(
         shows="settings in a module beside the notebook",
         files=(("beside_config.py", "n = 1\nnames = ['a']\nunset = None\n"),),
         before=("import beside_config\nfrom beside_config import names\nbeside_config.n = 5\nbeside_config.unset = 2",),

@@ -1,0 +1,31 @@
+"""What matplotlib's figures, axes and lines lose when they are pickled: whom they tell that they have changed.
+
+Nothing here imports matplotlib by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """How to rebuild an artist that tells another one of its changes; None for everything else."""
+    module = sys.modules.get("matplotlib.artist")
+    if module is None or not isinstance(value, module.Artist):
+        return None
+    told = value.stale_callback
+    if not isinstance(told, types.FunctionType) or not told.__module__.startswith("matplotlib."):
+        return None
+    make, args, state, *rest = value.__reduce_ex__(5)
+    return (make, args, (state, told), *(*rest, None, None)[:2], _put)
+
+
+def _put(artist: Any, state: tuple[Mapping[str, Any], Callable[..., None]]) -> None:
+    if hasattr(artist, "__setstate__"):
+        artist.__setstate__(state[0])
+    else:
+        vars(artist).update(state[0])
+    artist.stale_callback = state[1]  # last: whom it tells may not be whole yet

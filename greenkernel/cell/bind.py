@@ -10,8 +10,9 @@ from typing import Any
 from greenkernel.cell.submitted import forget, recall
 from greenkernel.cell.trouble import RemoteCellError, rebuild_error
 from greenkernel.records import Payload, Result
-from greenkernel.runner import record_dice
+from greenkernel.runner import patches, record_dice
 from greenkernel.runner.owned import share
+from greenkernel.runner.patches import is_place
 from greenkernel.store import returned
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.imports import imported
@@ -48,6 +49,7 @@ class Loaded:
         self._names: dict[str, Any] | None = None
         self._value: Any = None
         self._updated: tuple[str, ...] = ()
+        self._patches: dict[str, Any] = {}
 
     @property
     def has_value(self) -> bool:
@@ -83,6 +85,7 @@ class Loaded:
         for name, value in changed.items():
             if not origin.has(name, value) and name not in meanwhile.bound and name not in meanwhile.changed:
                 namespace[name] = value
+        patches.put(self._patches)
         notes = bound.pop("__annotations__", None)
         if isinstance(notes, dict):
             namespace.setdefault("__annotations__", {}).update(notes)
@@ -126,6 +129,7 @@ class Loaded:
             # A name that the cell bound anew is another object's: what became of the one before is no matter of it.
             changed[name] = _put(name, value, origin, [] if name in named else messages)
         bound = {name: named[name] for name in self._result.names if name in named}
+        self._patches = {name: value for name, value in named.items() if is_place(name)}
         self._names = {**changed, **bound}
         self._updated = tuple(changed)
         self._value = found.get(returned.VALUE)

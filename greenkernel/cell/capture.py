@@ -21,8 +21,9 @@ from greenkernel.cell.surroundings import store_settings, taken_here, thread_cou
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, Item, Package, Payload, Request, SourceFile
-from greenkernel.runner import record_dice
+from greenkernel.runner import patches, record_dice
 from greenkernel.runner.owned import owners
+from greenkernel.runner.patches import is_place
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 
@@ -58,17 +59,18 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     secret = [name for name in variables_set_here() if name not in env and looks_secret(name, os.environ.get(name))]
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
-    dumped, unseen = _dumped(names, objects, namespace, blobs)
+    patched = patches.find(namespace)
+    dumped, unseen = _dumped(names, objects, patched, namespace, blobs)
+    sent = {name: namespace[name] for name in dumped.sizes if name in namespace}
     local, packages = _code(_modules(names, dumped, objects), folder)
-    values = [namespace[name] for name in dumped.sizes]
-    files, not_sent = _files(request, names, local, values, blobs, folder)
+    files, not_sent = _files(request, names, local, sent.values(), blobs, folder)
     not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
     not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
     captured = Capture(
         transformed=python,
-        reads=tuple(sorted(dumped.sizes)),
+        reads=tuple(sorted(sent)),
         binds=tuple(sorted({*names.binds, *names.deletes})),
-        items=(*_manifest(names, dumped, namespace, files), *variables(settings)),
+        items=(*_manifest(names, dumped, {**sent, **patched}, files), *variables(settings)),
         payload=dumped.payload,
         files=files,
         packages=packages,
@@ -80,9 +82,9 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
         folders=tuple(folders_below(folder)),
         front_end=_front_end(),
-        owned=owners({name: namespace[name] for name in dumped.sizes}, folder.resolve()),
+        owned=owners(sent, folder.resolve()),
     )
-    remember(dumped.payload, {name: namespace[name] for name in dumped.sizes}, dumped.inner)
+    remember(dumped.payload, sent, dumped.inner)
     return captured
 
 
@@ -101,14 +103,20 @@ def _is_cells(file: str) -> bool:
 
 
 def _dumped(
-    names: Names, objects: Mapping[str, object], namespace: Mapping[str, object], blobs: Blobs
+    names: Names,
+    objects: Mapping[str, object],
+    patched: Mapping[str, object],
+    namespace: Mapping[str, object],
+    blobs: Blobs,
 ) -> tuple[Dumped, dict[str, str]]:
-    """What the cell reads; and where it may read what its text does not tell, all else that is small and can travel.
+    """What the cell reads, and what libraries were given.
+
+    Where the cell may read what its text does not tell, also all else that is small and can travel.
 
     Returns:
         The payload, and names that were left out with the reasons.
     """
-    more = _others(objects, namespace) if names.computed else {}
+    more = {**(_others(objects, namespace) if names.computed else {}), **patched}
     left_out: dict[str, str] = {}
     while True:
         try:
@@ -117,7 +125,8 @@ def _dumped(
             if e.name not in more:
                 raise
             del more[e.name]
-            left_out[e.name] = f"the cell uses {names.computed}, but it cannot travel"
+            used = "a library was given it" if e.name in patched else f"the cell uses {names.computed}"
+            left_out[e.name] = f"{used}, but it cannot travel"
 
 
 def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:
@@ -182,15 +191,15 @@ def _modules(names: Names, dumped: Dumped, objects: Mapping[str, object]) -> set
 
 
 def _manifest(
-    names: Names, dumped: Dumped, namespace: Mapping[str, object], files: Iterable[SourceFile]
+    names: Names, dumped: Dumped, values: Mapping[str, object], files: Iterable[SourceFile]
 ) -> tuple[Item, ...]:
     items = [
         Item(
             name=name,
-            kind=kind_of(namespace[name]),
+            kind=kind_of(values[name]),
             bytes=size,
-            why=_why(names.why.get(name) or dumped.needed.get(name, "")),
-            secret_like=looks_secret(name, namespace[name]),
+            why="given to a library" if is_place(name) else _why(names.why.get(name) or dumped.needed.get(name, "")),
+            secret_like=looks_secret(name, values[name]),
         )
         for name, size in dumped.sizes.items()
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, CellError, Payload, Progress, Result
-from greenkernel.runner import record_dice
+from greenkernel.runner import patches, record_dice
 from greenkernel.runner.execute import Outcome
 from greenkernel.runner.surroundings import Taken, pickled
 from greenkernel.runner.trouble import chain_of, text_of
@@ -54,6 +54,7 @@ class Before:
     imports: tuple[str, ...]
     origin: Payload
     dice: record_dice.Dice
+    patches: Mapping[str, object]
 
     @classmethod
     def of(cls, namespace: Mapping[str, object], capture: Capture, inner: Inner) -> Before:
@@ -73,11 +74,13 @@ class Before:
             inner={
                 number: _Part(_reference(inner.objects[number]), owner, shape_of(inner.objects[number]))
                 for number, owner in inner.owners.items()
+                if owner in values
             },
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
             origin=capture.payload,
             dice=record_dice.take(),
+            patches=patches.find(namespace),
         )
 
     def had(self, name: str, value: object) -> bool:
@@ -178,6 +181,9 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
             below = tuple(one for one in before.imports if one.startswith(value.__name__ + "."))
             value = ModuleName(value.__name__, below)
         entries[returned.name_key(name)] = value
+    for place, value in patches.find(namespace).items():
+        if before.patches.get(place) is not value:
+            entries[returned.name_key(place)] = value
     for name, update in updates.items():
         if not only or name in only:
             entries[returned.update_key(name)] = update

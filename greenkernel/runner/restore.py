@@ -11,9 +11,10 @@ from typing import Any
 
 from greenkernel.errors import UserError
 from greenkernel.records import Capture
-from greenkernel.runner import record_dice
+from greenkernel.runner import patches, record_dice
 from greenkernel.runner.files import below, write_file
 from greenkernel.runner.owned import share
+from greenkernel.runner.patches import is_place
 from greenkernel.runner.surroundings import Surroundings, unpickled
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
@@ -58,7 +59,9 @@ def restore(
         namespace["__file__"] = str(path)
     for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    namespace.update(load(capture.payload, blobs, namespace, inner=inner))
+    sent = load(capture.payload, blobs, namespace, inner=inner)
+    namespace.update({name: value for name, value in sent.items() if not is_place(name)})
+    patches.put({name: value for name, value in sent.items() if is_place(name)})
     share(capture.owned, namespace)
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])

@@ -124,10 +124,13 @@ def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:
 
 
 def put(kind: Kind, wanted: Mapping[str, Any], root: Path) -> bool:
-    """Put settings of one kind; False where the library refuses them or is not here."""
+    """Put those settings of one kind that are not so yet; False where the library refuses them or is not here."""
     try:
         __import__(kind.module or "sys")
-        kind.put(wanted, root)
+        now = kind.take(root)
+        others = {key: value for key, value in wanted.items() if not _same(now.get(key), value)}
+        if others:
+            kind.put(others, root)
     # Libraries check their settings in their own ways.
     except Exception:
         return False

@@ -16,6 +16,7 @@ from tests.notebooks import (
     cells_magics,
     cells_objects,
     cells_output,
+    cells_patches,
     cells_settings,
 )
 from tests.notebooks.compare import Case, Pair
@@ -30,6 +31,7 @@ TABLES = (
     cells_magics,
     cells_libraries,
     cells_settings,
+    cells_patches,
 )
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.CASES)
 # Pairs of kernels at work at once.

@@ -1,0 +1,119 @@
+"""What the notebook has put into libraries: ``pd.DataFrame.half = half``, accessors, ``tqdm.pandas()``.
+
+A patch travels as an entry of the payload under its place, ``module:Class.name``, which is no name of Python's.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from greenkernel.runner.import_watch import when_imported
+
+# Libraries extend these; whoever has imported pandas may have done so without keeping a name for it.
+_PANDAS = {
+    "pandas.core.frame": ("DataFrame",),
+    "pandas.core.series": ("Series",),
+    "pandas.core.indexes.base": ("Index",),
+    "pandas.core.groupby.generic": ("DataFrameGroupBy", "SeriesGroupBy"),
+    "pandas.core.window.rolling": ("Rolling",),
+}
+_ALWAYS = ("builtins", "warnings")
+_KINDS: tuple[type, ...] = (types.FunctionType, type, property, classmethod, staticmethod)
+
+
+def is_place(name: str) -> bool:
+    """True for the key of a patch."""
+    return ":" in name
+
+
+def find(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Functions and classes that the notebook has put into libraries, and what others have put into pandas' classes.
+
+    Looked at are modules that a name of the notebook is, with their classes, and classes that a name is.
+
+    Args:
+        namespace: The notebook's names: its functions are known by it.
+    """
+    found: dict[str, Any] = {}
+    for place, owner in _owners(namespace):
+        of_pandas = place.partition(":")[0].partition(".")[0] == "pandas"
+        for name, value in list(_attributes(owner).items()):
+            if _is_ours(value, namespace) or (of_pandas and _is_of_others(value)):
+                found[f"{place}{name}"] = value
+    return found
+
+
+def put(patches: Mapping[str, Any]) -> None:
+    """Put patches where they were, into modules that are not loaded yet as soon as they are."""
+    for place, value in patches.items():
+        module = place.partition(":")[0]
+        if module in sys.modules:
+            _put(place, value)
+        else:
+            when_imported(module, partial(_put, place, value))
+
+
+def _put(place: str, value: Any) -> None:
+    module, _, path = place.partition(":")
+    owner: Any = sys.modules[module]
+    *above, name = path.split(".")
+    for part in above:
+        owner = getattr(owner, part, None)
+    if owner is not None:  # another version of the library may lack it
+        setattr(owner, name, value)
+
+
+def _owners(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each module and class that may have been patched, with what stands before the name in its place."""
+    seen: set[int] = set()
+    named = [value for value in namespace.values() if isinstance(value, types.ModuleType | type)]
+    pandas = [getattr(sys.modules.get(module), name, None) for module, names in _PANDAS.items() for name in names]
+    for one in (*named, *(sys.modules[name] for name in _ALWAYS), *(kind for kind in pandas if kind is not None)):
+        inside = [] if isinstance(one, type) else [part for part in _attributes(one).values() if isinstance(part, type)]
+        for owner in (one, *inside):
+            if id(owner) in seen or (place := _place(owner)) is None:
+                continue
+            seen.add(id(owner))
+            yield place, owner
+
+
+def _attributes(owner: Any) -> Mapping[str, Any]:
+    """Without loading a module that is loaded when it is first used."""
+    return vars(owner) if isinstance(owner, type) else dict(object.__getattribute__(owner, "__dict__"))
+
+
+def _place(owner: Any) -> str | None:
+    if isinstance(owner, types.ModuleType):
+        return None if owner.__name__ in ("__main__", "greenkernel") else f"{owner.__name__}:"
+    module, name = owner.__module__, owner.__qualname__
+    if module in ("__main__", "builtins") or not isinstance(module, str) or "<" in name:
+        return None
+    return f"{module}:{name}."
+
+
+def _origin(value: Any) -> Any:
+    """The function or class behind an attribute."""
+    for inner in ("_accessor", "fget", "__func__"):
+        value = getattr(value, inner, None) or value
+    return value
+
+
+def _is_ours(value: Any, namespace: Mapping[str, Any]) -> bool:
+    if not isinstance(value, _KINDS) and not type(value).__name__.endswith("Accessor"):
+        return False
+    origin = _origin(value)
+    if isinstance(origin, types.FunctionType):
+        return origin.__globals__ is namespace
+    return isinstance(origin, type) and origin.__module__ == "__main__"
+
+
+def _is_of_others(value: Any) -> bool:
+    origin = _origin(value)
+    if not isinstance(origin, types.FunctionType | type) or isinstance(value, type):
+        return False
+    module = getattr(origin, "__module__", None)
+    return isinstance(module, str) and module.partition(".")[0] not in ("pandas", "builtins", "greenkernel")

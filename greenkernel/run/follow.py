@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -12,15 +13,29 @@ from greenkernel.store.runs import LogEvent, RunStore
 # So much of what was shown is remembered per stream to recognise a repetition.
 _REMEMBERED = 4_000_000
 _PIECES = 1000
+_IN_TIMES = "0123456789.:-e "
+_ENDS = ("\n", "\r")
+_UNITS = "s|secs?|seconds?|ms|milliseconds?|us|µs|μs|ns|m|mins?|minutes?|h|hrs?|hours?"
+# 3.1 s, 1e-05 seconds, 12:03:59, 2026-01-05
+_TIMES = re.compile(
+    rf"[ ]*(?:\d+(?:\.\d+)?(?:e[-+]?\d+)?\s*(?:{_UNITS})\b|\d{{1,2}}(?::\d\d){{1,2}}(?:\.\d+)?|\d{{4}}-\d\d-\d\d)"
+)
 
 
 @dataclass(slots=True)
 class _Shown:
-    """What one stream has shown, and how far the present epoch has repeated it."""
+    """What one stream has shown, and how far the present epoch has repeated it.
+
+    Every epoch prints from the beginning of the cell. Lines are compared, times in them aside: what took 3.1 s at first
+    may take 2.9 s the next time. From the first other difference on everything is shown again.
+    """
 
     text: str = ""
     position: int = 0
     repeating: bool = False
+    # Of the present line: what has come and was shown before, and what has come and is not compared yet.
+    _begun: str = ""
+    _held: str = ""
     # What came since: joined now and then only, because each joining copies all of it.
     _pieces: list[str] = field(default_factory=list)
 
@@ -28,20 +43,49 @@ class _Shown:
         """An epoch begins, which may print the same again."""
         self._join()
         self.position, self.repeating = 0, True
+        self._begun = self._held = ""
 
     def take(self, text: str) -> str:
         """The part of ``text`` that is new."""
         if self.repeating:
-            left = self.text[self.position : self.position + len(text)]
-            same = _common(left, text)
-            self.position += same
-            text = text[same:]
+            self._held += text
+            text = self._differing()
             if not text:
                 return ""
-            self.repeating = False
         self._pieces.append(text)
         if len(self._pieces) >= _PIECES:
             self._join()
+        return text
+
+    def _differing(self) -> str:
+        """What of the held text is to be shown; while it repeats what was shown, nothing is."""
+        while self._held:
+            if self.position >= len(self.text):
+                return self._new(self._held)
+            before = self.text[self.position : _line_end(self.text, self.position)]
+            now = self._held[: _line_end(self._held, 0)]
+            if before[-1] not in _ENDS and now.startswith(before):  # so far had the epoch before come
+                return self._new(self._held[len(before) :])
+            if now[-1] in _ENDS:
+                if before != now and _without_times(before) != _without_times(now):
+                    return self._new(self._line_again() + self._held)
+                self.position += len(before)
+                self._begun, self._held = "", self._held[len(now) :]
+            elif before.startswith(now):
+                self.position += len(now)
+                self._begun, self._held = self._begun + now, ""
+            elif not _may_become_same(before, now):
+                return self._new(self._line_again() + self._held)
+            else:
+                return ""  # the rest of the line decides
+        return ""
+
+    def _line_again(self) -> str:
+        """What stands before a line that is shown although it differs in its middle or behind an unfinished one."""
+        return ("" if self.text.endswith(_ENDS) else "\n") + self._begun
+
+    def _new(self, text: str) -> str:
+        self.repeating, self._held, self._begun = False, "", ""
         return text
 
     def _join(self) -> None:
@@ -108,11 +152,17 @@ class Follower:
             self._epoch, self._after = self._epoch + 1, 0
 
 
-def _common(a: str, b: str) -> int:
-    """Length of the common beginning."""
-    if a == b:
-        return len(a)
-    for index, (left, right) in enumerate(zip(a, b, strict=False)):
-        if left != right:
-            return index
-    return min(len(a), len(b))
+def _line_end(text: str, start: int) -> int:
+    """Where the line ends that begins at ``start``: behind its end sign, or where the text ends."""
+    ends = [at + 1 for sign in _ENDS if (at := text.find(sign, start)) >= 0]
+    return min(ends, default=len(text))
+
+
+def _may_become_same(line: str, beginning: str) -> bool:
+    """True where the first difference may turn out to be one between times."""
+    at = next((i for i, (one, other) in enumerate(zip(line, beginning, strict=False)) if one != other), -1)
+    return line[at] in _IN_TIMES or beginning[at] in _IN_TIMES
+
+
+def _without_times(line: str) -> str:
+    return _TIMES.sub("#", line)

@@ -1,7 +1,9 @@
-"""What a ``with`` leaves behind: closed files and archives, pools that are shut down. They travel as such."""
+"""What a ``with`` leaves behind: closed files, readers of them, archives, pools that are shut down. They travel."""
 
 from __future__ import annotations
 
+import csv
+import gc
 import io
 import os
 import threading
@@ -24,6 +26,10 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         return _text, (kind_of(value.buffer), value.name, value.encoding, value.errors, getattr(value, "mode", "r"))
     if kind.__module__ == "_io" and kind_of(value) is not None:
         return (_binary, (kind_of(value), value.name)) if value.closed else None
+    if kind.__module__ == "_csv" and kind.__name__ in ("reader", "writer"):
+        file = next((file for part in gc.get_referents(value) if (file := _file_of(part)) is not None), None)
+        again = reduced(file, io.TextIOWrapper) if type(file) is io.TextIOWrapper else None
+        return (_table, (kind.__name__, again[1], _dialect(value))) if again is not None else None
     if kind is zipfile.ZipFile and value.fp is None:
         return _zip, ({name: part for name, part in vars(value).items() if name != "_lock"},)
     if kind in (ThreadPoolExecutor, ProcessPoolExecutor):
@@ -48,11 +54,29 @@ def _binary(kind: str, name: Any) -> Any:
     return found
 
 
-def _text(kind: str, name: Any, encoding: str, errors: str, mode: str) -> io.TextIOWrapper:
+def _text(kind: str, name: Any, encoding: str, errors: str, mode: str, *, closed: bool = True) -> io.TextIOWrapper:
     found = io.TextIOWrapper(_opened(kind, name), encoding=encoding, errors=errors)
     vars(found)["mode"] = mode  # as open() sets it
-    found.close()
+    if closed:
+        found.close()
     return found
+
+
+def _table(kind: str, file: tuple[Any, ...], dialect: dict[str, Any]) -> Any:
+    """A reader or writer of the csv module; they take no file that is closed already."""
+    found = _text(*file, closed=False)
+    table = (csv.reader if kind == "reader" else csv.writer)(found, **dialect)
+    found.close()
+    return table
+
+
+def _file_of(part: Any) -> Any:
+    return part if isinstance(part, io.IOBase) else getattr(part, "__self__", None) if callable(part) else None
+
+
+def _dialect(table: Any) -> dict[str, Any]:
+    names = ("delimiter", "quotechar", "escapechar", "doublequote", "skipinitialspace", "lineterminator", "quoting")
+    return {name: getattr(table.dialect, name) for name in (*names, "strict")}
 
 
 def _opened(kind: str, name: Any) -> Any:

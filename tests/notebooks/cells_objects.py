@@ -25,11 +25,14 @@ CASES = (
         files=(("a.txt", "one\n"),),
         before=("with open('a.txt') as earlier:\n    earlier.read()",),
         cell=code("""
-            import multiprocessing as mp, zipfile
+            import csv, multiprocessing as mp, zipfile
             from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
             from multiprocessing.pool import ThreadPool
             with open('a.txt') as text, open('a.txt', 'rb') as binary, open('b.txt', 'w', encoding='ascii') as out:
                 out.write(text.read())
+            with open('a.txt') as source, open('c.csv', 'w') as target:
+                reader, named, writer = csv.reader(source, delimiter=';'), csv.DictReader(source), csv.writer(target)
+                writer.writerows(reader)
             with zipfile.ZipFile('z.zip', 'w') as archive:
                 archive.writestr('inner', 'x')
             with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(1) as processes:
@@ -41,10 +44,13 @@ CASES = (
         then=(
             "earlier.closed, text.closed, binary.closed, out.encoding, archive.namelist()",
             "text.read()",
+            "reader.dialect.delimiter, named.fieldnames",
+            "next(reader)",
+            "writer.writerow([1])",
             "threads.submit(str)",
             "pool.map(str, [1])",
         ),
-        skips=("archive", "threads", "processes", "pool"),
+        skips=("archive", "threads", "processes", "pool", "reader", "named", "writer"),
     ),
     Case(
         shows="a class of an earlier cell gets instances",

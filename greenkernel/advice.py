@@ -89,10 +89,10 @@ class Stages:
     ) -> Advice:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
-        if self._is_room(request, capture):
+        if (nowhere := self._nowhere(request, capture)) is None:
             measured = self._profile(store, request, capture, say, check)
-        else:  # a slice would hold all of it here for nothing
-            measured = Profile(slices=(), notes=("not profiled: no site has the memory for the values",))
+        else:  # slices would take their time here for nothing
+            measured = Profile(slices=(), notes=(f"not profiled: {nowhere}",))
         files = self._opened(store, request, measured)
         capture = replace(capture, files=(*capture.files, *files))
         now = self._clock.now()
@@ -248,9 +248,13 @@ class Stages:
             found += predict(measured, capture.bytes, request, facts, due_s=due_s)
         return tuple(found)
 
-    def _is_room(self, request: Request, capture: Capture) -> bool:
-        asked = (offer for name, offer in self._offers().items() if _is_asked(name, request))
-        return any(no_room(capture, offer.memory_free_bytes) is None for offer in asked)
+    def _nowhere(self, request: Request, capture: Capture) -> str | None:
+        """Why no site can have the cell, whatever it does; None where one may."""
+        asked = [offer for name, offer in self._offers().items() if _is_asked(name, request)]
+        if not any(no_room(capture, offer.memory_free_bytes) is None for offer in asked):
+            return "no site has the memory for the values"
+        least = request.cores_min or 1
+        return None if any(offer.cores_max >= least for offer in asked) else f"no site has {least} cores"
 
     def _config(self, site: str) -> SiteConfig:
         return self._settings.sites.sites[site]

@@ -196,15 +196,17 @@ class SourceFile:
 class FileChange:
     """A file or folder that the cell has left otherwise than it found it; its path as in `SourceFile`.
 
-    ``blob`` is the address of its bytes, None where it is gone or a folder; ``base`` that of the bytes which were sent,
-    None where the site had no such file.
+    ``blob`` is the address of its bytes, None where it is gone, a folder or a link; ``base`` that of the bytes which
+    were sent, None where the site had no such file. ``link`` is what a symbolic link says, relative to where it is.
     """
 
     path: str
-    kind: Literal["file", "folder", "deleted"]
+    kind: Literal["file", "folder", "link", "deleted"]
     blob: str | None = None
     base: str | None = None
     bytes: int = 0
+    link: str | None = None
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

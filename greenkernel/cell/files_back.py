@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Sequence, Set
+from pathlib import Path, PurePosixPath
 
-from greenkernel.errors import UserError
+from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange
-from greenkernel.runner.files import below, mapped
+from greenkernel.runner.files import below, is_link_inside, mapped
 from greenkernel.store.blobs import Blobs
 
 
@@ -35,7 +35,8 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
     """
     if not changes:
         return []
-    targets = [(change, below(folder, change.path)) for change in changes]
+    links = {PurePosixPath(change.path) for change in changes if change.kind == "link"}
+    targets = [(change, _target(change, folder, links)) for change in changes]
     messages: list[str] = []
     try:
         with tempfile.TemporaryDirectory(prefix=f".greenkernel-{run}-", dir=folder) as aside:
@@ -52,10 +53,25 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
     return messages
 
 
+def _target(change: FileChange, folder: Path, links: Set[PurePosixPath]) -> Path:
+    path = PurePosixPath(change.path)
+    if links & set(path.parents):  # what is below a link is somewhere else
+        raise IntegrityError(f"the file {change.path[:80]!r} would be written through a link")
+    if change.kind != "link":
+        return below(folder, change.path)
+    place = below(folder, f"{change.path}.link").with_name(path.name)  # a link may be there already
+    if "\0" in (link := change.link or "/") or not is_link_inside(place, link, folder):
+        raise IntegrityError(f"the link {change.path[:80]!r} would lead out of the run's folder")
+    return place
+
+
 def _staged(change: FileChange, blobs: Blobs, aside: Path, number: int) -> Path | None:
+    place = aside / str(number)
+    if change.kind == "link":
+        place.symlink_to(change.link or "")
+        return place
     if change.blob is None:
         return None
-    place = aside / str(number)
     place.write_bytes(blobs.get(change.blob))
     return place
 
@@ -73,17 +89,31 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
             return []
         return [f"the file {change.path} is still here: the cell deleted it, but it was changed here"] if here else []
     assert new is not None
-    if here == change.blob:
+    if change.kind == "link":
+        if target.is_symlink() and target.readlink() == new.readlink():
+            return []
+        here = change.base if target.is_symlink() else here
+    elif here == change.blob:
+        _allow(change, target)
         return []
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir() or here != change.base:
+    if (target.is_dir() and not target.is_symlink()) or here != change.base:
         target = target.with_name(f"{target.name}.{run}")
         shutil.move(new, target)
         return [f"the file {change.path} was changed here too and is kept; the cell's is beside it as {target.name}"]
-    with contextlib.suppress(OSError):  # a plain run would have kept the rights of the file
-        shutil.copymode(target, new)
-    shutil.move(new, target)
+    if change.kind == "file":
+        with contextlib.suppress(OSError):  # a plain run would have kept the rights of the file
+            shutil.copymode(target, new)
+        _allow(change, new)
+    new.replace(target)
     return []
+
+
+def _allow(change: FileChange, file: Path) -> None:
+    """Let a file be run whom the cell has let be run, by those who may read it."""
+    if change.executable:
+        mode = file.stat().st_mode
+        file.chmod(mode | (mode & 0o444) >> 2)
 
 
 def _address(path: Path, blobs: Blobs) -> str | None:

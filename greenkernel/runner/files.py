@@ -26,6 +26,8 @@ class _Stamp:
     modified_ns: int
     bytes: int
     folder: bool
+    executable: bool = False
+    link: str | None = None
 
 
 class FilesBefore:
@@ -60,13 +62,15 @@ class FilesBefore:
                 left_out.setdefault(f"the file {path}", most) if len(left_out) < 20 else None
             elif stamp.folder:
                 found.append(FileChange(path=path, kind="folder"))
+            elif stamp.link is not None:
+                found.append(FileChange(path=path, kind="link", base=self._sent.get(path), link=stamp.link))
             else:
-                found += self._file(path, blobs, left_out)
+                found += self._file(path, blobs, left_out, executable=stamp.executable)
         gone = [path for path in self._sent if path not in now]
         found += [FileChange(path=path, kind="deleted", base=self._sent[path]) for path in gone]
         return tuple(found), left_out
 
-    def _file(self, path: str, blobs: Blobs, left_out: dict[str, str]) -> list[FileChange]:
+    def _file(self, path: str, blobs: Blobs, left_out: dict[str, str], *, executable: bool) -> list[FileChange]:
         base = self._sent.get(path)
         try:
             with mapped(self._folder / path) as data:
@@ -75,7 +79,9 @@ class FilesBefore:
         except OSError as e:  # it is gone by now, or may not be read
             left_out[f"the file {path}"] = str(e)
             return []
-        return [] if blob == base else [FileChange(path=path, kind="file", blob=blob, base=base, bytes=size)]
+        if blob == base and not executable:
+            return []
+        return [FileChange(path=path, kind="file", blob=blob, base=base, bytes=size, executable=executable)]
 
 
 @contextlib.contextmanager
@@ -118,7 +124,10 @@ def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
-    """Files and folders below a folder, by relative path; links, devices and what is mounted are passed over."""
+    """Files and folders below a folder, by relative path, and links inside of it.
+
+    Links to elsewhere, devices and what is mounted are passed over.
+    """
     mounted = mounted_below(folder.resolve())
     for place, folders, files in os.walk(folder):
         here = Path(place).resolve()
@@ -127,7 +136,20 @@ def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
             path = Path(place) / name
             with contextlib.suppress(OSError):  # it is gone by now
                 facts = path.lstat()
-                is_folder = stat.S_ISDIR(facts.st_mode)
-                if is_folder or stat.S_ISREG(facts.st_mode):
-                    size = 0 if is_folder else facts.st_size
-                    yield path.relative_to(folder).as_posix(), _Stamp(facts.st_mtime_ns, size, is_folder)
+                relative = path.relative_to(folder).as_posix()
+                if stat.S_ISDIR(facts.st_mode):
+                    yield relative, _Stamp(facts.st_mtime_ns, 0, folder=True)
+                elif stat.S_ISREG(facts.st_mode):
+                    executable = bool(facts.st_mode & stat.S_IXUSR)
+                    yield relative, _Stamp(facts.st_mtime_ns, facts.st_size, folder=False, executable=executable)
+                elif stat.S_ISLNK(facts.st_mode) and is_link_inside(path, link := str(path.readlink()), folder):
+                    yield relative, _Stamp(facts.st_mtime_ns, 0, folder=False, link=link)
+
+
+def is_link_inside(place: Path, link: str, folder: Path) -> bool:
+    """True for what a link at ``place`` may say: it is relative, goes up first if at all, and stays in the folder."""
+    parts = PurePosixPath(link).parts
+    downwards = [part for part in parts if part != ".."]
+    goes_up_first = list(parts) == [".."] * (len(parts) - len(downwards)) + downwards
+    inside = Path(os.path.normpath(place.parent.resolve() / link))
+    return goes_up_first and not Path(link).is_absolute() and inside.is_relative_to(folder.resolve())

@@ -224,3 +224,70 @@ def test_a_folder_that_is_too_much_to_list(tmp_path: Path) -> None:
     found, notes = every_file(tmp_path)
     assert {} == found
     assert "more than 2000 files" in notes[0]
+
+
+def test_links_and_rights_of_new_files(tmp_path: Path, home: Path, blobs: Blobs) -> None:
+    """Links inside of the folder come back as links, also where there was one, and a script can be run."""
+    work = tmp_path / "work"
+    work.mkdir()
+    before = changes_of(work, blobs, ())
+    (work / "runs").mkdir()
+    (work / "runs" / "2.bin").write_bytes(b"2")
+    (work / "runs" / "latest").symlink_to("2.bin")
+    (work / "current").symlink_to("runs")
+    (work / "runs" / "up").symlink_to("../tool.sh")
+    (work / "tool.sh").write_text("#!/bin/sh\n")
+    (work / "tool.sh").chmod(0o755)
+    for name, outside in (("out", "../outside.txt"), ("abs", "/etc/passwd"), ("round", "runs/../../outside.txt")):
+        (work / name).symlink_to(outside)
+    changes, _ = before.changes(blobs)
+    assert {"runs", "runs/2.bin", "runs/latest", "current", "runs/up", "tool.sh"} == {c.path for c in changes}
+    (home / "current").symlink_to("data")
+    for _ in range(2):
+        assert [] == put_files(changes, blobs, home, RUN)
+        assert b"2" == (home / "current" / "latest").read_bytes()
+        assert "runs" == str((home / "current").readlink())
+        assert os.access(home / "runs" / "up", os.X_OK)
+
+
+def test_a_link_does_not_replace_a_file_that_was_changed(home: Path, blobs: Blobs) -> None:
+    """The file stays, the link is beside it; a file that is as it was sent becomes the link."""
+    link = FileChange(path="notes.txt", kind="link", link="data", base=blobs.address(b"sent"))
+    assert "changed here too" in put_files([link], blobs, home, RUN)[0]
+    assert "notes.txt" == (home / "notes.txt").read_text()
+    (home / "notes.txt").write_bytes(b"sent")
+    assert [] == put_files([link], blobs, home, RUN)
+    assert "data" == str((home / "notes.txt").readlink())
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"l": ".."},
+        {"l": "/etc"},
+        {"l": ""},
+        {"l": "a\0b"},
+        {"data/l": "../.."},
+        {"l": "data/../.."},
+        {"a/b/d": "../..", "a/b/d/l": "../../.."},
+        {"../l": "data"},
+        {"": "data"},
+    ],
+)
+def test_hostile_links_touch_nothing(links: dict[str, str], home: Path, blobs: Blobs) -> None:
+    """A link that leads out of the folder, by itself or through another one, is refused before anything is written."""
+    good = FileChange(path="good.txt", kind="file", blob=blobs.put(b"good"))
+    bad = [FileChange(path=path, kind="link", link=link) for path, link in links.items()]
+    with pytest.raises((IntegrityError, UserError)):
+        put_files([good, *bad], blobs, home, RUN)
+    assert not (home / "good.txt").exists()
+
+
+def test_nothing_is_written_through_a_link_of_the_list(home: Path, blobs: Blobs) -> None:
+    """Not even where the link stays inside: what is below it may not."""
+    changes = [
+        FileChange(path="l", kind="link", link="data"),
+        FileChange(path="l/x.txt", kind="file", blob=blobs.put(b"x")),
+    ]
+    with pytest.raises(IntegrityError, match="through a link"):
+        put_files(changes, blobs, home, RUN)

@@ -8,7 +8,6 @@ import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from greenkernel.errors import GreenKernelError, UserError
@@ -75,9 +74,13 @@ class Magics:
             self._voice().say(e.what)  # as plain: it is no error
             return None
         except UserError as e:
-            if isinstance(e.__cause__, SyntaxError):
-                raise e.__cause__.with_traceback(None) from None  # as plain: with its line and its caret
-            raise
+            if not isinstance(e.__cause__, SyntaxError):
+                raise
+            run, wrong = None, e.__cause__.with_traceback(None)
+        if run is None:  # as plain: with its line and its caret, and with nothing behind it
+            wrong.filename = self._plain_name()
+            self._show_as_plain(wrong)
+            raise wrong
         if leaves:
             return self._leave(run, home, can_choose=asks, receipt=given.json)
         value = self._follow(run, home, receipt=given.json, shows_value=not inside)
@@ -194,12 +197,23 @@ class Magics:
         for message in run.bind(self._shell.user_ns):
             self._voice().say(message)
         draw_inline(self._shell)
-        value = run.loaded().value
+        try:
+            value = run.loaded().value
+        except GreenKernelError:
+            raise
+        except BaseException as e:  # the cell's own
+            self._show_as_plain(e)
+            raise
         if value is not None and keeps_value:
             # It has been shown already, where it was among the cell's output.
             self._shell.displayhook.update_user_ns(value)
             self._shell.displayhook.fill_exec_result(value)
         return value
+
+    def _show_as_plain(self, error: BaseException) -> None:
+        from greenkernel.notebook.errors import show_as_plain
+
+        show_as_plain(self._shell, error)
 
     def _can_click(self) -> bool:
         from greenkernel.notebook.frontend import can_click
@@ -220,13 +234,26 @@ class Magics:
 
     def _file_name(self, cell: str) -> str:
         """What the cell's code comes from; another one if a cell of this number has been sent before."""
+        from greenkernel.notebook.errors import name_cell
+
         number, again = self._cell_number(), 0
         while True:
             name = f"<greentrain cell {number}{f'.{again}' if again else ''}>"
             known = "".join(linecache.getlines(name))
             if known in ("", cell.replace("\r\n", "\n")):
+                name_cell(self._shell, name, number)
                 return name
             again += 1
+
+    def _plain_name(self) -> str:
+        """What a plain cell's code would come from."""
+        from greenkernel.notebook.errors import name_cell
+
+        number = self._cell_number()
+        cell = str(self._shell.history_manager.input_hist_raw[-1]).partition("\n")[2]
+        name = str(self._shell.compile.get_code_name(cell, cell, number))
+        name_cell(self._shell, name, number)
+        return name
 
     def _desk(self) -> Any:
         from greenkernel.commands import Desk
@@ -260,19 +287,6 @@ def _train_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _cells_own(found: TracebackType | None) -> TracebackType | None:
-    """The frames below the last one of ours."""
-    own = found
-    while found is not None:
-        own = found.tb_next if _is_ours(found) else own
-        found = found.tb_next
-    return own
-
-
-def _is_ours(found: TracebackType) -> bool:
-    return Path(found.tb_frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
-
-
 def _documented(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The magic with complete help, and with plain sentences instead of tracebacks of ours."""
 
@@ -284,8 +298,6 @@ def _documented(method: Callable[..., Any], name: str) -> Callable[..., Any]:
             shown = [f"{type(e).__name__}: {e}"]
             e._render_traceback_ = lambda: shown  # type: ignore[attr-defined]  # IPython asks for it
             raise
-        except SyntaxError as e:
-            raise e.with_traceback(_cells_own(e.__traceback__)) from e.__cause__  # IPython shows every frame of it
 
     from greenkernel.commands import runs_parser
 

@@ -514,12 +514,20 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One line of a remote traceback; ``in_cell`` frames are shown on the cell's own lines."""
+    """One line of a remote traceback; ``in_cell`` frames are shown on the cell's own lines.
+
+    ``first_line`` is the one on which the function begins, ``arguments`` are the names of what it takes: without a
+    star, behind a star only, with one, with two. ``place`` is where in the line it was: the line and the column where
+    that ends, and the column where it begins, in bytes.
+    """
 
     file: str
     line: int
     function: str
     in_cell: bool
+    first_line: int = 1
+    arguments: tuple[tuple[str, ...], ...] = ((), (), (), ())
+    place: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

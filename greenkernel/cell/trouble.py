@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from greenkernel.cell.transform import remember_lines
@@ -69,22 +70,48 @@ def traceback_of(frames: Sequence[Frame]) -> types.TracebackType | None:
 
 
 def _raised_at(frame: Frame) -> types.TracebackType:
-    statement = ast.Raise(exc=ast.Name("stop", ast.Load()), cause=None)
-    tree = ast.Module([statement], [])
-    # Without columns: those of this statement would be underlined in the user's line.
-    place = {"lineno": max(1, frame.line), "end_lineno": max(1, frame.line), "col_offset": -1, "end_col_offset": -1}
-    for node in (statement, statement.exc):
-        for name, value in place.items():
-            setattr(node, name, value)
-    code = compile(tree, frame.file, "exec").replace(co_name=frame.function, co_qualname=frame.function)
+    """The traceback of one frame: of a function of this name that takes as much and raises on this line."""
+    plain, only, star, stars = ([f"a{i}_{n}" for n in range(len(names))] for i, names in enumerate(frame.arguments))
+    behind = [f"*{star[0]}"] if star else ["*"] if only else []
+    takes = ", ".join([*plain, *behind, *only, *(f"**{name}" for name in stars)])
+    tree = ast.parse("raise stop" if frame.function == "<module>" else f"def function({takes}):\n    raise stop")
+    stop = next(node for node in ast.walk(tree) if isinstance(node, ast.Raise))
+    # Without columns nothing is underlined, else what was at work there.
+    end_line, end_column, column = frame.place or (frame.line, -1, -1)
+    nowhere = (frame.first_line, frame.first_line, -1, -1)
+    for root, found in ((tree, nowhere), (stop, (frame.line, max(frame.line, end_line), column, end_column))):
+        names = ("lineno", "end_lineno", "col_offset", "end_col_offset")
+        place = dict(zip(names, (max(1, found[0]), max(1, found[1]), *found[2:]), strict=True))
+        for node in ast.walk(root):
+            if node._attributes:  # others are shared by all trees
+                for name, value in place.items():
+                    setattr(node, name, value)
+    code = compile(tree, frame.file, "exec")
+    taken = tuple(name for part in frame.arguments for name in part)
+    inner = next((const for const in code.co_consts if isinstance(const, types.CodeType)), code)
+    raising = inner.replace(co_name=frame.function, co_qualname=frame.function)
+    given: dict[str, Any] = {"stop": _Stop()}
+    if inner is code:
+        call: Any = partial(exec, raising, given)
+    else:
+        unknown = [_Unknown()] * len(plain)
+        made = types.FunctionType(raising.replace(co_varnames=taken), given)
+        call = partial(made, *unknown, **dict.fromkeys(frame.arguments[1], _Unknown()))
     try:
-        exec(code, {"stop": _Stop()})
+        call()
     except _Stop as e:
         trace = e.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     assert trace is not None
     return trace
+
+
+class _Unknown:
+    """The value of a name of a frame that is not here."""
+
+    def __repr__(self) -> str:
+        return "…"
 
 
 class _Stop(BaseException):

@@ -9,6 +9,7 @@ from typing import Any
 
 from greenkernel.cell.bind import Meanwhile
 from greenkernel.errors import GreenKernelError
+from greenkernel.notebook.errors import lines_of
 from greenkernel.notebook.frontend import CellOutput, draw_inline, page
 from greenkernel.notebook.live import Live
 from greenkernel.notebook.pending import Notebook, Pending
@@ -173,8 +174,7 @@ class Desk:
         error = run.error()
         if output is None or error is None:
             return
-        lines = self._shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
-        output.error(error, list(getattr(error, "_render_traceback_", lambda: lines)()))
+        output.error(error, lines_of(self._shell, error))
 
     def _tell_again(self) -> None:
         """A page that was loaded again takes nothing more for cells that ran before: it gets their ends here."""

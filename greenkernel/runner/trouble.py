@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 from greenkernel.records import CellError, Frame
@@ -54,8 +56,29 @@ def frames(trace: TracebackType | None, namespace: dict[str, Any], file_name: st
     while trace is not None:
         code = trace.tb_frame.f_code
         mine = code.co_filename == file_name or trace.tb_frame.f_globals is namespace
-        yield Frame(file=code.co_filename, line=trace.tb_lineno, function=code.co_name, in_cell=mine)
+        yield Frame(
+            file=code.co_filename,
+            line=trace.tb_lineno,
+            function=code.co_name,
+            in_cell=mine,
+            first_line=code.co_firstlineno,
+            arguments=_arguments(code),
+            place=_place(code, trace.tb_lasti),
+        )
         trace = trace.tb_next
+
+
+def _place(code: CodeType, instruction: int) -> tuple[int, int, int] | None:
+    """As `Frame` has it."""
+    _, end_line, column, end_column = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    return None if end_line is None or column is None or end_column is None else (end_line, end_column, column)
+
+
+def _arguments(code: CodeType) -> tuple[tuple[str, ...], ...]:
+    """As `Frame` has them."""
+    names = iter(code.co_varnames)
+    star, stars = (bool(code.co_flags & flag) for flag in (inspect.CO_VARARGS, inspect.CO_VARKEYWORDS))
+    return tuple(tuple(islice(names, n)) for n in (code.co_argcount, code.co_kwonlyargcount, star, stars))
 
 
 def text_of(error: BaseException) -> str:
@@ -76,7 +99,8 @@ def chain_of(error: BaseException, namespace: dict[str, Any], file_name: str) ->
     """
     found: list[BaseException] = [error]
     for known in found:  # grows while it is walked
-        for other in (known.__cause__, known.__context__):
+        members = known.exceptions if isinstance(known, BaseExceptionGroup) else ()
+        for other in (known.__cause__, known.__context__, *members):
             if other is not None and not any(other is one for one in found):
                 found.append(other)
 

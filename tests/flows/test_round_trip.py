@@ -339,11 +339,11 @@ def _error_words(error: BaseException | None) -> object:
 
 
 def test_the_traceback_shows_the_cells_own_lines(tmp_path: Path) -> None:
-    """The words of the line that failed are in the traceback, without columns of other text."""
+    """The words of the line that failed are in the traceback, and what was at work in it is marked."""
     away = there_and_back("values = [1, 2]\n\nvalues[5]  # too far\n", notebook(), tmp_path)
     assert away.error is not None
     text = shown(away.error)
-    assert f'File "{FILE}", line 3, in <module>\n    values[5]  # too far\nIndexError' in text
+    assert f'File "{FILE}", line 3, in <module>\n    values[5]  # too far\n    ~~~~~~^^^\nIndexError' in text
     assert 3 == away.result.error.frames[-1].line if away.result.error else False
 
 

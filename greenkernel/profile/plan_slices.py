@@ -61,13 +61,16 @@ def enlarged(part: float) -> float | None:
     return next((larger for larger in _LADDER[:-1] if larger >= 4 * part), None) or (0.5 if part < 0.5 else None)
 
 
-def next_part(done: Sequence[Spent], *, used_cpu_s: float, start_cpu_s: float, cores: int) -> float | None:
+def next_part(
+    done: Sequence[Spent], *, asked: float, used_cpu_s: float, start_cpu_s: float, cores: int
+) -> float | None:
     """The next larger part of the rows to run, or None where enough is known or too much would be spent.
 
     A second size is always run, the smallest next one where the budget is tight; the largest that fits otherwise.
 
     Args:
         done: Slices so far, at least one.
+        asked: The largest part that was asked for: of few rows a slice has a smaller one, as rows are whole.
         used_cpu_s: CPU seconds of everything so far.
         start_cpu_s: CPU seconds of starting one more slice.
         cores: On which the cell would run here.
@@ -75,12 +78,12 @@ def next_part(done: Sequence[Spent], *, used_cpu_s: float, start_cpu_s: float, c
     largest = max(done, key=lambda slice_: slice_.part)
     if len({slice_.part for slice_ in done}) > 1 and largest.cpu_s >= _ENOUGH_S and largest.part >= _LARGEST:
         return None
-    if cpu_s_at(done, 1.0) + start_cpu_s <= FAST_S * 2 and largest.part < 1.0:
+    if cpu_s_at(done, 1.0) + start_cpu_s <= FAST_S * 2 and max(asked, largest.part) < 1.0:
         return 1.0
     left_s = budget_s(done, cores) - used_cpu_s - start_cpu_s
     if len({slice_.part for slice_ in done}) == 1:
         left_s = max(left_s, _SECOND_S)
-    larger = [part for part in _LADDER if part > largest.part and part <= max(_LARGEST, 4 * largest.part)]
+    larger = [part for part in _LADDER if part > max(asked, largest.part) and part <= max(_LARGEST, 4 * largest.part)]
     if largest.cpu_s >= _ENOUGH_S or largest.part >= _LARGEST:
         larger = [part for part in larger if part <= _LARGEST] or larger[:1]
     fitting = [part for part in larger if _next_cpu_s(done, part) <= left_s]

@@ -173,7 +173,7 @@ class Profiler:
         while measured is not None:
             if isinstance(measured, Measured) and measured.error is None:
                 self._keep(part, self.cores_max, measured)
-                following = self._following()
+                following = self._following(part)
             else:
                 self.notes.append(f"slice of {part:.1%} dropped: {_why(measured)}")
                 # Too few rows is the likely reason; what fails with more rows too fails for another one.
@@ -186,12 +186,12 @@ class Profiler:
         if self.slices and not self._is_whole() and len({s.rows_fraction for s in self.slices}) == 1:
             self.notes.append("one size of rows only: the law of rows is a guess")
 
-    def _following(self) -> float | None:
+    def _following(self, asked: float) -> float | None:
         done = self._spent()
         if self._is_whole() or len({slice_.part for slice_ in done}) >= _SIZES_MOST:
             return None
         start_s = min(cpu_s for _, cpu_s in self._starts)
-        part = next_part(done, used_cpu_s=self.cpu_s, start_cpu_s=start_s, cores=self.cores_max)
+        part = next_part(done, asked=asked, used_cpu_s=self.cpu_s, start_cpu_s=start_s, cores=self.cores_max)
         if part == 1.0:
             self.notes.append("the cell is fast: it was run whole instead of being sliced further")
         return part

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from greenkernel.errors import GreenKernelError, UserError
+from greenkernel.notebook.since import Since
 from greenkernel.options import OPTIONS, Parser, add_options
 
 _WAITS = "waiting for the run; Ctrl-C ends the waiting, the run goes on; where it can it asks first"
@@ -52,6 +53,7 @@ class Magics:
         self._homes: dict[str | None, Any] = {}
         # Made with the first run that is left pending.
         self.desk: Any = None
+        self._since = Since()
 
     def greentrain(self, line: str, cell: str) -> Any:
         """Run the cell on the best site and bind its names here."""
@@ -90,7 +92,7 @@ class Magics:
         from greenkernel.session import train
 
         options = {o.dest: getattr(given, o.dest) for o in OPTIONS if o.dest not in ("auto", "wait")}
-        return train(
+        run = train(
             cell,
             namespace=self._shell.user_ns,
             home=home,
@@ -99,6 +101,9 @@ class Magics:
             folder=Path.cwd(),
             **options,
         )
+        capture = run.submission.capture
+        self._since.note(run.id, {*capture.binds, *capture.reads}, self._shell.user_ns)
+        return run
 
     def _leave(self, run: Any, home: Any, *, can_choose: bool, receipt: str | None = None) -> None:
         """Leave the run pending, with a panel under this cell."""
@@ -192,10 +197,15 @@ class Magics:
     def _take(self, run: Any, *, keeps_value: bool = True) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
         __tracebackhide__ = True
+        from greenkernel.cell.bind import Meanwhile
         from greenkernel.notebook.frontend import draw_inline
+        from greenkernel.notebook.pending import kept_text
 
-        for message in run.bind(self._shell.user_ns):
+        space = self._shell.user_ns
+        kept = self._since.bound_anew(run.id, run.names_back, space)
+        for message in (*(kept_text(run.id, name) for name in kept), *run.bind(space, Meanwhile(bound=kept))):
             self._voice().say(message)
+        self._since.note(run.id, [name for name in run.names_back if name not in kept], space)
         draw_inline(self._shell)
         try:
             value = run.loaded().value

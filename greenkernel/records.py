@@ -236,6 +236,8 @@ class Capture:
     """What the notebook's IPython shows things in: libraries lay them out for it. Empty without IPython."""
     owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names whose objects modules of the notebook's own have too, as ``module:name``."""
+    held: tuple[str, ...] = ()
+    """Names and parts whose objects something else in the notebook holds: it sees what becomes of them."""
 
     @property
     def bytes(self) -> int:

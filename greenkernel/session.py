@@ -339,6 +339,12 @@ class Run:
         result = self._store.result()
         return dict(result.not_returned) if result is not None else {}
 
+    @property
+    def names_back(self) -> tuple[str, ...]:
+        """Names that the cell has bound or changed, as far as they come back; empty before there is a result."""
+        result = self._store.result()
+        return result.names if result is not None else ()
+
     def bind(self, namespace: dict[str, Any], meanwhile: Meanwhile | None = None) -> list[str]:
         """Put what the cell bound and changed into a namespace, also where the cell ended with an error.
 

@@ -14,8 +14,10 @@ from typing import Literal
 
 from greenkernel.cell.environment import modules_of, packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, local_modules, stored
+from greenkernel.cell.held import held_elsewhere, parts_held_elsewhere
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
+from greenkernel.cell.order import bound_first
 from greenkernel.cell.submitted import remember
 from greenkernel.cell.surroundings import store_settings, taken_here, thread_counts, variables, variables_set_here
 from greenkernel.cell.transform import remember_lines, to_python
@@ -47,6 +49,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     Raises:
         UserError: The cell has nothing to run, is not Python, or something that it reads cannot travel.
     """
+    held = held_elsewhere(namespace)  # before anything here holds them too
     python = to_python(request.source, request.file_name)
     remember_lines(request.source, request.file_name)
     names = analyse(python, namespace)
@@ -60,7 +63,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
     patched = patches.find(namespace)
-    dumped, unseen = _dumped(names, objects, patched, namespace, blobs)
+    dumped, unseen = _dumped(names, objects, patched, bound_first(python), namespace, blobs)
     sent = {name: namespace[name] for name in dumped.sizes if name in namespace}
     local, packages = _code(_modules(names, dumped, objects), folder)
     files, not_sent = _files(request, names, local, sent.values(), blobs, folder)
@@ -83,6 +86,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         folders=tuple(folders_below(folder)),
         front_end=_front_end(),
         owned=owners(sent, folder.resolve()),
+        held=(*(name for name in sent if name in held), *parts_held_elsewhere(dumped.inner)),
     )
     remember(dumped.payload, sent, dumped.inner)
     return captured
@@ -106,6 +110,7 @@ def _dumped(
     names: Names,
     objects: Mapping[str, object],
     patched: Mapping[str, object],
+    rebound: frozenset[str],
     namespace: Mapping[str, object],
     blobs: Blobs,
 ) -> tuple[Dumped, dict[str, str]]:
@@ -116,17 +121,26 @@ def _dumped(
     Returns:
         The payload, and names that were left out with the reasons.
     """
+    read = dict(objects)
     more = {**(_others(objects, namespace) if names.computed else {}), **patched}
     left_out: dict[str, str] = {}
     while True:
         try:
-            return dump({**objects, **more}, blobs, namespace, follow=True), left_out
+            return dump({**read, **more}, blobs, namespace, follow=True), left_out
         except CannotTravelError as e:
-            if e.name not in more:
+            if e.name in read and e.name in rebound:
+                del read[e.name]  # the cell makes another one before it reads it
+                continue
+            # What such a thing uses in turn is none of the cell's either.
+            dropped = (
+                [e.name] if e.name in more else [] if e.name in read else [name for name in more if name in patched]
+            )
+            if not dropped:
                 raise
-            del more[e.name]
-            used = "a library was given it" if e.name in patched else f"the cell uses {names.computed}"
-            left_out[e.name] = f"{used}, but it cannot travel"
+            for name in dropped:
+                del more[name]
+                used = "a library was given it" if name in patched else f"the cell uses {names.computed}"
+                left_out[name] = f"{used}, but it cannot travel"
 
 
 def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:

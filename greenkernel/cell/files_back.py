@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange
-from greenkernel.runner.files import below, is_link_inside, mapped
+from greenkernel.runner.files import is_link_inside, mapped, named_below
 from greenkernel.store.blobs import Blobs
 
 
@@ -44,7 +44,10 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
                 (change, target, _staged(change, blobs, Path(aside), n)) for n, (change, target) in enumerate(targets)
             ]
             for change, target, new in staged:
-                messages += _put(change, target, new, blobs, run)
+                if target is None:
+                    messages += _put_aside(change, new, folder, run)
+                else:
+                    messages += _put(change, target, new, blobs, run)
     except OSError as e:
         raise UserError(
             f"files of run {run} cannot be written to {folder} ({e})",
@@ -53,16 +56,23 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
     return messages
 
 
-def _target(change: FileChange, folder: Path, links: Set[PurePosixPath]) -> Path:
+def _target(change: FileChange, folder: Path, links: Set[PurePosixPath]) -> Path | None:
+    """Where a change goes, through links of the folder that lead to somewhere in it; None where one leads out of it."""
     path = PurePosixPath(change.path)
     if links & set(path.parents):  # what is below a link is somewhere else
         raise IntegrityError(f"the file {change.path[:80]!r} would be written through a link")
-    if change.kind != "link":
-        return below(folder, change.path)
-    place = below(folder, f"{change.path}.link").with_name(path.name)  # a link may be there already
-    if "\0" in (link := change.link or "/") or not is_link_inside(place, link, folder):
+    place = named_below(folder, change.path)
+    root = folder.resolve()
+    try:
+        real = place.parent.resolve() / place.name if change.kind in ("link", "deleted") else place.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return None
+    if not real.is_relative_to(root):
+        return None
+    link = change.link or "/"
+    if change.kind == "link" and ("\0" in link or not is_link_inside(real, link, folder)):
         raise IntegrityError(f"the link {change.path[:80]!r} would lead out of the run's folder")
-    return place
+    return real
 
 
 def _staged(change: FileChange, blobs: Blobs, aside: Path, number: int) -> Path | None:
@@ -74,6 +84,14 @@ def _staged(change: FileChange, blobs: Blobs, aside: Path, number: int) -> Path 
         return None
     place.write_bytes(blobs.get(change.blob))
     return place
+
+
+def _put_aside(change: FileChange, new: Path | None, folder: Path, run: str) -> list[str]:
+    if new is None or change.kind != "file":
+        return [f"{change.path} stays as it is: a link leads to it out of {folder}"]
+    target = folder / f"{PurePosixPath(change.path).name}.{run}"
+    new.replace(target)
+    return [f"the file {change.path} stays as it is, a link leads to it out of {folder}; the cell's is {target.name}"]
 
 
 def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: str) -> list[str]:

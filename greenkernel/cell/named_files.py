@@ -107,7 +107,7 @@ def _files_in(place: Path, root: Path) -> list[Path]:
 
 
 def folders_below(folder: Path) -> list[str]:
-    """Folders below the notebook's, the nearest first: not hidden ones, environments and caches.
+    """Folders below the notebook's, the nearest first: not hidden ones, environments, caches, and what links lead to.
 
     A user's home is no project: of what is in it nothing is told.
     """
@@ -119,7 +119,7 @@ def folders_below(folder: Path) -> list[str]:
     for _ in range(_DEEPEST):
         below = [path for place in level for path in _folders_in(place)]
         found += [path.relative_to(root).as_posix() for path in below[: _FOLDERS_MOST - len(found)]]
-        level = below[:_FOLDERS_MOST]
+        level = [path for path in below[:_FOLDERS_MOST] if not path.is_symlink()]
     return found
 
 
@@ -127,7 +127,7 @@ def _folders_in(place: Path) -> list[Path]:
     try:
         with os.scandir(place) as entries:
             seen = islice(entries, _ENTRIES_MOST)
-            names = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
+            names = [entry.name for entry in seen if entry.is_dir()]
     except OSError:  # it may not be read
         return []
     paths = [place / name for name in sorted(names) if not name.startswith(".") and name not in _SKIPPED]
@@ -152,8 +152,7 @@ def _matches(text: str, root: Path, notes: list[str]) -> list[Path]:
             pattern = text.rstrip("/")
             if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 return []
-            hits = [path for path in sorted(root.glob(pattern)) if path.is_file()]
-            return [path for path in hits if _travels(path, root)]
+            return [path for path in sorted(root.glob(pattern)) if _may_be_sent(path, root)]
         return _one(text, root, notes)
     except (OSError, ValueError, NotImplementedError):  # no path at all
         return []
@@ -170,7 +169,7 @@ def _one(text: str, root: Path, notes: list[str]) -> list[Path]:
     if Path(text).is_absolute():
         return []  # it would not be found under this name elsewhere
     if path.is_file():
-        return [path] if _travels(path, root) else []
+        return [path] if _may_be_sent(path, root) else []
     inside = []
     total = 0
     for place, folders, files in os.walk(path):
@@ -183,9 +182,13 @@ def _one(text: str, root: Path, notes: list[str]) -> list[Path]:
                 most = f"{_FOLDER_MOST} files or {format_bytes(_FOLDER_MAX_BYTES)}"
                 notes.append(f"the folder {text} does not travel, it has more than {most}; name its files with --files")
                 return []
-    return [file for file in inside if _travels(file, root)]
+    return [file for file in inside if _may_be_sent(file, root)]
 
 
 def _travels(path: Path, root: Path) -> bool:
-    inside = path.resolve().is_relative_to(root)
-    return inside and path.is_file() and not _SKIPPED & set(path.relative_to(root).parts)
+    return path.resolve().is_relative_to(root) and _may_be_sent(path, root)
+
+
+def _may_be_sent(path: Path, root: Path) -> bool:
+    """What is named travels, also where a link of the folder leads to it."""
+    return path.is_file() and not _SKIPPED & set(path.relative_to(root).parts)

@@ -112,10 +112,7 @@ class Notebook:
                 kept.add(name)
             elif now is not known and not isinstance(now, Placeholder):
                 kept.add(name)
-                messages.append(
-                    f"{name} was bound anew in the notebook meanwhile and stays so; the run's is in "
-                    f"greenkernel.attach({pending.run.id!r}).names[{name!r}]"
-                )
+                messages.append(kept_text(pending.run.id, name))
         return kept, messages
 
     def conflicts(self, pending: Pending) -> set[str]:
@@ -161,3 +158,11 @@ def _overlap(held: set[int] | None, value: object) -> bool:
     if held is None or inside is None:
         return inside is None or bool(inside)
     return not held.isdisjoint(inside)
+
+
+def kept_text(run: str, name: str) -> str:
+    """What to say of a name that a run does not bind."""
+    return (
+        f"{name} was bound anew in the notebook meanwhile and stays so; the run's is in "
+        f"greenkernel.attach({run!r}).names[{name!r}]"
+    )

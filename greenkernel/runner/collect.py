@@ -43,7 +43,8 @@ class _Part:
 class Before:
     """The namespace as it was when the cell began.
 
-    Values are held weakly where their type allows it: what the cell lets go of must not stay in memory.
+    Values are held weakly where their type allows it, and where nothing else at home holds them: what the cell lets go
+    of must not stay in memory.
     """
 
     values: Mapping[str, Callable[[], object]]
@@ -55,6 +56,7 @@ class Before:
     origin: Payload
     dice: record_dice.Dice
     patches: Mapping[str, object]
+    held: frozenset[str]
 
     @classmethod
     def of(cls, namespace: Mapping[str, object], capture: Capture, inner: Inner) -> Before:
@@ -67,12 +69,17 @@ class Before:
         """
         values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
         followed = {name: value for name, value in values.items() if can_change(value)}
+        held = frozenset(capture.held)
         return cls(
-            values={name: _reference(value) for name, value in values.items()},
+            values={name: _reference(value, strongly=name in held) for name, value in values.items()},
             digests={name: digest(value, namespace) for name, value in followed.items()},
             shapes={name: shape_of(value) for name, value in followed.items()},
             inner={
-                number: _Part(_reference(inner.objects[number]), owner, shape_of(inner.objects[number]))
+                number: _Part(
+                    _reference(inner.objects[number], strongly=returned.inner_name(number) in held),
+                    owner,
+                    shape_of(inner.objects[number]),
+                )
                 for number, owner in inner.owners.items()
                 if owner in values
             },
@@ -81,6 +88,7 @@ class Before:
             origin=capture.payload,
             dice=record_dice.take(),
             patches=patches.find(namespace),
+            held=held,
         )
 
     def had(self, name: str, value: object) -> bool:
@@ -95,6 +103,7 @@ class _Changes:
     entries: dict[str, object]
     references: dict[int, str]
     parts: dict[str, tuple[str, object]]
+    held: frozenset[str]
     deleted: tuple[str, ...]
 
     def steady(self) -> frozenset[int]:
@@ -194,7 +203,7 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         returned.inner_name(number): (returned.inner_key(number, owner), update)
         for number, (owner, update) in parts.items()
     }
-    return _Changes(entries=entries, references=references, parts=inner, deleted=deleted)
+    return _Changes(entries=entries, references=references, parts=inner, held=before.held, deleted=deleted)
 
 
 def _updates(
@@ -245,6 +254,7 @@ def _dumped(
                 namespace,
                 references=changes.references,
                 parts=changes.parts,
+                held=changes.held,
                 steady=changes.steady(),
                 proves=True,
             ).payload
@@ -291,7 +301,9 @@ def _dotted_imports(python: str) -> list[str]:
     return [alias.name for node in imports for alias in node.names if "." in alias.name]
 
 
-def _reference(value: object) -> Callable[[], object]:
+def _reference(value: object, *, strongly: bool) -> Callable[[], object]:
+    if strongly:
+        return lambda: value
     try:
         weak = weakref.ref(value)
     except TypeError:

@@ -17,6 +17,7 @@ from greenkernel.store.blobs import Blobs
 
 FILES_MAX_BYTES = 2 * 2**30
 FILES_MOST = 10_000
+_LONGEST_NAME = 255
 # What belongs to the interpreter or the notebook and not to the cell.
 _PASSED_OVER = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
@@ -96,19 +97,29 @@ def mapped(path: Path) -> Iterator[memoryview]:
 
 
 def below(folder: Path, path: str) -> Path:
-    """A travelling file's place below a folder.
+    """A travelling file's place below a folder, which no link leads out of.
 
     Raises:
         IntegrityError: It would leave the folder.
     """
+    target = named_below(folder, path)
+    with contextlib.suppress(OSError):  # a loop of links, or a name that is too long
+        if target.parent.resolve().is_relative_to(folder.resolve()) and not target.is_symlink():
+            return target
+    raise IntegrityError(f"the file {path[:80]!r} would leave the run's folder")
+
+
+def named_below(folder: Path, path: str) -> Path:
+    """What a travelling file's name says, whatever links there are.
+
+    Raises:
+        IntegrityError: The name itself leaves the folder.
+    """
     parts = PurePosixPath(path)
     hostile = parts.is_absolute() or ".." in parts.parts or not parts.parts or "\\" in path or "\0" in path
-    if not hostile and ":" not in parts.parts[0]:
-        target = folder.joinpath(*parts.parts)
-        with contextlib.suppress(OSError):  # a loop of links, or a name that is too long
-            if target.parent.resolve().is_relative_to(folder.resolve()) and not target.is_symlink():
-                return target
-    raise IntegrityError(f"the file {path[:80]!r} would leave the run's folder")
+    if hostile or ":" in parts.parts[0] or any(len(part) > _LONGEST_NAME for part in parts.parts):
+        raise IntegrityError(f"the file {path[:80]!r} would leave the run's folder")
+    return folder.joinpath(*parts.parts)
 
 
 def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:

@@ -64,6 +64,7 @@ class _Attempt:
     namespace: Mapping[str, object] | None
     references: Mapping[int, str]
     parts: Mapping[str, tuple[str, object]]
+    held: frozenset[str]
     steady: frozenset[int]
     proves: bool
     shared: Shared | None = None
@@ -128,7 +129,7 @@ class _Attempt:
         return [(name, space[name]) for name in fresh]
 
     def _now_used(self) -> list[tuple[str, object]]:
-        fresh = sorted((self.writer.used & self.parts.keys()) - self.queued)
+        fresh = sorted(((self.writer.used | self.held) & self.parts.keys()) - self.queued)
         self.queued.update(fresh)
         return [self.parts[name] for name in fresh]
 
@@ -176,6 +177,7 @@ def dump(
     follow: bool = False,
     references: Mapping[int, str] | None = None,
     parts: Mapping[str, tuple[str, object]] | None = None,
+    held: frozenset[str] = frozenset(),
     steady: frozenset[int] = frozenset(),
     proves: bool = False,
 ) -> Dumped:
@@ -188,6 +190,7 @@ def dump(
         follow: Add what the functions and classes among the objects read from the namespace.
         references: ``id`` of objects that the reader has already, and their names.
         parts: What else is written, and under which key, if an object of this name is referred to.
+        held: Names of parts that are written in any case.
         steady: ``id`` of those objects of the reader's that are there as they are here.
         proves: Refuse what a reader could not rebuild.
 
@@ -195,13 +198,13 @@ def dump(
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
         UserError: Memory ran out.
     """
-    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, steady, proves)
+    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves)
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
         if shared.regions:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(blobs, namespace, references or {}, parts or {}, steady, proves, shared)
+            second = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, shared)
             second.run(objects, follow=follow)
             return second.finish(follow=follow)
         return attempt.finish(follow=follow)

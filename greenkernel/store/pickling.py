@@ -146,11 +146,18 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             self.modules.add(obj.__name__)
         elif isinstance(obj, io.IOBase):
             return _stream(obj)
-        elif kind is types.BuiltinFunctionType:
+        elif kind is types.BuiltinFunctionType or kind.__name__ == "_ArrayFunctionDispatcher":
             self.modules.add(obj.__module__ or "")
+            if self._is_replaced(obj):
+                return _original, (obj.__module__, obj.__name__)
         elif obj is sys.stdout or obj is sys.stderr:
             return getattr, (sys, "stdout" if obj is sys.stdout else "stderr")
         return super().reducer_override(obj)
+
+    def _is_replaced(self, obj: Any) -> bool:
+        """True for a function of a library in whose place the notebook has put one of its own."""
+        now = getattr(sys.modules.get(obj.__module__ or ""), obj.__name__, obj)
+        return now is not obj and isinstance(now, types.FunctionType) and self._is_ours(now)
 
     def _function(self, function: types.FunctionType) -> Any:
         if _is_single_dispatch(function):
@@ -454,6 +461,11 @@ def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseExcepti
     made = BaseException.__new__(kind)
     made.args = args
     return made
+
+
+def _original(module: str, name: str) -> Any:
+    """A function of a library; where the notebook's own shall stand in its place, that is put there later."""
+    return getattr(imported(module), name)
 
 
 def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:

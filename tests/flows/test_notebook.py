@@ -89,6 +89,23 @@ def test_help_is_complete(home: Home) -> None:
     assert all(f"--{name}" in text_of(outputs[0]) for name in ("due", "goal", "site", "knob", "dry-run", "json"))
 
 
+def test_attach_overwrites_nothing(home: Home) -> None:
+    """Names that were bound since the run was sent or taken stay, also in a kernel that knows nothing of the run."""
+    first = execute("counts = [0]", "%%greentrain --name since\ncounts.append(1)\nname, other = 'run', 'run'")
+    assert first is not None
+    again = execute("name = 'mine'", "%greenruns attach since", "print(name, other, counts)")
+    assert "name was bound anew in the notebook meanwhile and stays so" in str(again[-2])
+    assert "mine run [0, 1]" in str(again[-1])
+    same = execute(
+        "counts = [0]; name = 'before'",
+        "%%greentrain --name twice\ncounts.append(1)\nname = 'run'",
+        "name, counts = 'mine', ['mine']",
+        "%greenruns attach twice",
+        "print(name, counts)",
+    )
+    assert "mine ['mine']" in str(same[-1])
+
+
 def test_attach_in_a_new_kernel(home: Home) -> None:
     """A run of one kernel is taken back by another one, with its names."""
     execute("%%greentrain --auto --no-profile --name kept\nx = 40 + 2")

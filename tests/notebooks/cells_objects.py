@@ -21,6 +21,76 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="objects that are changed and then let go of, while others hold them",
+        before=(
+            "import numpy as np, pandas as pd\na = np.zeros(3); saved = a",
+            "df = pd.DataFrame({'p': [1, 2]}); keepers = [df]",
+            "w = np.ones(4); hist = {'w': w}\nA = np.zeros(5); V = A[1:3]\nS = {1}; T = [S]",
+        ),
+        cell=code("""
+            a[0] = 5
+            a = a + 1
+            df['q'] = df.p * 2
+            df = df[df.p > 1]
+            w *= 3; w = w.astype(int)
+            A[1] = 9; A = np.ones(2)
+            S.add(2); S = S | {3}
+            """),
+        then=("a, saved, list(keepers[0].columns), hist, V, T", "hist['w'] is w, keepers[0] is df"),
+        skips=("df", "keepers"),
+    ),
+    Case(
+        shows="instances that are changed and then let go of, while others hold them",
+        before=(
+            code("""
+            import numpy as np
+            from sklearn.tree import DecisionTreeClassifier
+            X, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+            clf = DecisionTreeClassifier(random_state=0); models = [clf]
+            class Cfg:
+                v = 1
+            cfg = Cfg(); configs = (cfg,)
+            """),
+        ),
+        cell="clf.fit(X, y); clf = DecisionTreeClassifier(max_depth=1).fit(X, y)\ncfg.v = 7; cfg = Cfg()",
+        then=("models[0].predict(X), clf.get_depth(), configs[0].v, cfg.v",),
+        skips=("clf", "models", "Cfg", "cfg", "configs"),
+    ),
+    Case(
+        shows="parts that are changed and then replaced, while names hold them",
+        before=(
+            "import pandas as pd\nframes = {'x': pd.DataFrame({'a': [1]}), 'y': pd.DataFrame({'a': [2]})}\n"
+            "first = frames['x']",
+        ),
+        cell=code("""
+            for key, one in frames.items():
+                one['b'] = one.a + 1
+                frames[key] = one.assign(c=1)
+            """),
+        then=("list(first.columns), list(frames['x'].columns)",),
+        skips=("frames", "first", "one"),
+    ),
+    Case(
+        shows="names of what cannot travel that the cell binds first",
+        before=(
+            "import sqlite3\ncon = sqlite3.connect(':memory:')\nfh = open('z.txt', 'w')\ngen = (i for i in range(3))",
+        ),
+        cell=code("""
+            con = sqlite3.connect(':memory:')
+            row = con.execute('select 1').fetchall()
+            con.close()
+            con = None
+            with open('q.txt', 'w') as fh:
+                fh.write('q')
+            gen = [1]
+            for con in gen:
+                print(con)
+            row, gen
+            """),
+        then=("fh.close()",),
+        skips=("fh",),
+    ),
+    Case(
         shows="what a with leaves behind",
         files=(("a.txt", "one\n"),),
         before=("with open('a.txt') as earlier:\n    earlier.read()",),

@@ -8,6 +8,28 @@ _FRAME = "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})"
 
 CASES = (
     Case(
+        shows="functions of C that were replaced before, and are used by what replaced them",
+        before=(
+            code("""
+            import math, time
+            import numpy as np
+            old_sleep, old_gcd, old_mean = time.sleep, math.gcd, np.mean
+            time.sleep = lambda seconds: old_sleep(seconds / 10)
+            def gcd(*numbers):
+                return old_gcd(*numbers) + 1
+            math.gcd = gcd
+            np.mean = lambda *a, **k: old_mean(*a, **k) + 1
+            """),
+        ),
+        cell="time.sleep(0.1)\nmath.gcd(4, 6), np.mean([1, 2])",
+        then=(
+            "math.gcd(4, 6), np.mean([1, 2])",
+            "time.sleep, math.gcd, np.mean = old_sleep, old_gcd, old_mean\nmath.gcd(4, 6)",
+        ),
+        skips=("old_sleep", "old_gcd", "old_mean"),
+        fresh=True,
+    ),
+    Case(
         shows="a method that was given to frames before",
         before=(_FRAME, "def half(self):\n    return self / 2\npd.DataFrame.half = half"),
         cell="df.half().a.sum()",

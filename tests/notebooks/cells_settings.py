@@ -11,6 +11,24 @@ _UNNAMED = "data files that nobody named with --files do not travel"
 
 CASES = (
     Case(
+        shows="links of the folder are read and written through",
+        files=(("real/f.txt", "f"), ("t.txt", "F")),
+        before=(
+            "import os, tempfile\nos.symlink('t.txt', 'l.txt'); os.symlink('real', 'sub')\nelse_ = tempfile.mkdtemp()\n"
+            "open(else_ + '/o.csv', 'w').write('a'); os.symlink(else_ + '/o.csv', 'far.csv')",
+        ),
+        cell=code("""
+            with open('l.txt', 'a') as file:
+                file.write('M')
+            with open('sub/n.txt', 'w') as file:
+                file.write('N')
+            found = open('sub/f.txt').read(), open('far.csv').read()
+            found
+            """),
+        then=("open('t.txt').read(), os.path.islink('l.txt'), sorted(os.listdir('real'))",),
+        skips=("else_",),
+    ),
+    Case(
         shows="numpy's print options before",
         before=("import numpy as np\nnp.set_printoptions(precision=2, suppress=True)",),
         cell="a = np.array([1.23456, 1e-9])\nprint(a)\na",

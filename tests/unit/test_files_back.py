@@ -159,9 +159,7 @@ def test_conflicts_are_kept_beside(
         "",
         "C:/x",
         "a\\..\\x",
-        "link/x",
         "a\0b",
-        "linked.txt",
         "..",
         "a/../..",
         "x" * 5000,
@@ -177,6 +175,43 @@ def test_hostile_lists_touch_nothing(path: str, home: Path, blobs: Blobs, tmp_pa
         put_files([good, bad], blobs, home, RUN)
     assert not (home / "good.txt").exists()
     assert "outside" == (tmp_path / "outside.txt").read_text()
+
+
+@pytest.mark.parametrize("path", ["link/x.txt", "linked.txt", "round/x.txt"])
+def test_what_a_link_leads_out_is_kept_here(path: str, home: Path, blobs: Blobs, tmp_path: Path) -> None:
+    """A link of the folder to elsewhere is not followed: that file alone is kept in the folder, and it is said."""
+    (home / "link").symlink_to(tmp_path)
+    (home / "linked.txt").symlink_to(tmp_path / "outside.txt")
+    (home / "round").symlink_to("round")
+    good = FileChange(path="good.txt", kind="file", blob=blobs.put(b"good"))
+    theirs = FileChange(path=path, kind="file", blob=blobs.put(b"theirs"), base=blobs.address(b"outside"))
+    (said,) = put_files([good, theirs], blobs, home, RUN)
+    assert "a link leads to it out of" in said
+    assert b"theirs" == (home / f"{Path(path).name}.{RUN}").read_bytes()
+    assert (home / "good.txt").exists()
+    assert "outside" == (tmp_path / "outside.txt").read_text()
+    assert not (tmp_path / "x.txt").exists()
+
+
+def test_a_link_inside_is_written_through(home: Path, blobs: Blobs) -> None:
+    """As by a plain cell: what the link leads to changes, also below a link to a folder."""
+    (home / "l.txt").symlink_to("notes.txt")
+    (home / "sub").symlink_to("data")
+    changes = [
+        FileChange(path="l.txt", kind="file", blob=blobs.put(b"more"), base=blobs.address(b"notes.txt")),
+        FileChange(path="sub/n.txt", kind="file", blob=blobs.put(b"new")),
+    ]
+    assert [] == put_files(changes, blobs, home, RUN)
+    assert (home / "l.txt").is_symlink()
+    assert "more" == (home / "notes.txt").read_text()
+    assert "new" == (home / "data" / "n.txt").read_text()
+
+
+def test_named_links_travel(home: Path, tmp_path: Path) -> None:
+    """A link to data elsewhere is named by the cell as if the data were there."""
+    (home / "linked.txt").symlink_to(tmp_path / "outside.txt")
+    (home / "far").symlink_to(home / "data")
+    assert {"linked.txt", "far/a.csv"} == set(find_named(["linked.txt", "far/a.csv", "../outside.txt"], home, 10**9)[0])
 
 
 def test_changed_bytes_touch_nothing(home: Path, blobs: Blobs, tmp_path: Path) -> None:

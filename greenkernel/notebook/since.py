@@ -1,0 +1,40 @@
+"""What names of the notebook were bound to when a run was sent or taken: what was bound since is not overwritten."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+# Objects that cannot be referred to weakly are kept alive for so many runs.
+_RUNS = 8
+_MISSING = object()
+
+
+class Since:
+    """The names of one notebook."""
+
+    def __init__(self) -> None:
+        self._noted: OrderedDict[str, dict[str, Callable[[], Any]]] = OrderedDict()
+
+    def note(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> None:
+        """These names are as the run found or left them."""
+        self._noted[run] = {name: _reference(namespace.get(name, _MISSING)) for name in names}
+        while len(self._noted) > _RUNS:
+            self._noted.popitem(last=False)
+
+    def bound_anew(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> list[str]:
+        """Names that have been bound since; of a run that this kernel has not sent, all that there are."""
+        noted = self._noted.get(run)
+        there = [name for name in names if name in namespace]
+        if noted is None:
+            return there
+        return [name for name in there if name in noted and noted[name]() is not namespace[name]]
+
+
+def _reference(value: object) -> Callable[[], Any]:
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return lambda: value

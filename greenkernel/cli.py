@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import argcomplete
 
             argcomplete.autocomplete(parser)
-        given = parser.parse_args(arguments)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        end = words.index("--") if "--" in words else len(words)
+        given = parser.parse_args(words[:end])
+        given.words = words[end + 1 :]
         return int(_COMMANDS[given.command](given) or 0)
     except UserError as e:
         print(f"greenkernel: {e}", file=sys.stderr)
@@ -52,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         ("train", "run a Python file as one cell on the best site"),
         ("predict", "what a Python file would take on each site; nothing is shipped"),
     ):
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(
+            name, help=text, description=text, epilog="What stands behind -- is for the file."
+        )
         command.add_argument("file", metavar="FILE.py")
         add_options(command)
         _add_sites(command)
@@ -149,9 +154,9 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     except (OSError, SyntaxError, UnicodeDecodeError) as e:
         raise UserError(f"{given.file} cannot be read ({e})", what_to_do="Name a Python file") from e
     home = _home(given)
-    # As Python does it: modules are looked for beside the script, files from where it is started; it gets no words.
+    # As Python does it: modules are looked for beside the script, files from where it is started.
     sys.path.insert(0, str(path.absolute().parent))
-    sys.argv[:] = [given.file]
+    sys.argv[:] = [given.file, *given.words]
     options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
     options["name"] = options["name"] or path.name
     options["move"] = move_policy(options["move"], Terminal().say, answerable=sys.stdin.isatty())

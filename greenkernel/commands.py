@@ -99,7 +99,8 @@ def sites_command(desk: Desk, *, as_json: bool) -> None:
 
 def report_command(desk: Desk, run: str | None, *, as_json: bool) -> None:
     """Show a receipt: of a run, or of the last one that has one."""
-    candidates = [attach(run, home=desk.home)] if run else runs(desk.home)
+    real = (one for one in runs(desk.home) if not one.submission.request.dry_run)
+    candidates = [attach(run, home=desk.home)] if run else real
     for candidate in candidates:
         receipt = candidate.receipt
         if receipt is not None:

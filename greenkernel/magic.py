@@ -147,11 +147,12 @@ class Magics:
             else:
                 voice.status(_WAITS)
                 follow(run, voice, zone=home.settings.timezone)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as e:
             voice.say(
                 f"run {run.id} goes on; take it back with %greenruns attach {run.id}, "
                 f"stop it with %greenruns cancel {run.id}"
             )
+            self._show_as_plain(e)
             raise
         write_receipt(run, receipt)
         if run.submission.request.dry_run:

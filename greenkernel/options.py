@@ -153,6 +153,10 @@ _SPLIT = {"rows", "site", "files", "env", "out"}
 class Parser(argparse.ArgumentParser):
     """argparse whose mistakes are `UserError`s with the nearest right spelling."""
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._negative_number_matcher = re.compile(r"-\d")  # -1h is no option, and may be a value
+
     def error(self, message: str) -> NoReturn:
         """Translate argparse's complaint."""
         unknown = re.search(r"unrecognized arguments: (\S+)", message)

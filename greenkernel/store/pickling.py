@@ -160,7 +160,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         return now is not obj and isinstance(now, types.FunctionType) and self._is_ours(now)
 
     def _function(self, function: types.FunctionType) -> Any:
-        if _is_single_dispatch(function):
+        if is_single_dispatch(function):
             return self._single_dispatch(function)
         reduced = super().reducer_override(function)
         if reduced is NotImplemented:
@@ -477,7 +477,8 @@ def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[st
 _SINGLE_DISPATCH_HAS = ("registry", "dispatch", "register", "_clear_cache")
 
 
-def _is_single_dispatch(function: Any) -> bool:
+def is_single_dispatch(function: Any) -> bool:
+    """True for what ``functools.singledispatch`` has made."""
     code: types.CodeType = function.__code__
     return code.co_qualname == "singledispatch.<locals>.wrapper" and code.co_filename == functools.__file__
 

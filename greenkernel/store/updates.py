@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from greenkernel.store.pickling import is_atom
+from greenkernel.store.pickling import is_atom, is_single_dispatch
 
 _WITH_ATTRIBUTES = ("plain", "list", "dict", "set", "deque")
 _DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
@@ -239,6 +239,18 @@ def _put_random_state(target: Any, content: Any) -> bool:
     return True
 
 
+def _dispatches(value: Any) -> bool:
+    return type(value) is types.FunctionType and is_single_dispatch(value)
+
+
+def _put_dispatch(target: Any, content: Any) -> bool:
+    """Take in what was registered; what a function does of itself stays as it is."""
+    for kind, function in content:
+        if kind is not object and target.registry.get(kind) is not function:
+            target.register(kind, function)
+    return True
+
+
 # kind, whether it fits, its content, and how another one's content is put in; the first that fits is taken.
 _Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, Any], bool]]
 _KINDS: tuple[_Kind, ...] = (
@@ -254,6 +266,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("seeds", _is_seeds, _children, _put_seeds),
     ("random state", _is_random_state, lambda r: r.get_state(legacy=False), _put_random_state),
     ("class", lambda v: isinstance(v, type), _take_class, _put_class),
+    ("dispatch", _dispatches, lambda v: list(v.registry.items()), _put_dispatch),
     ("function", lambda v: type(v) is types.FunctionType, _take_function, _put_function),
     ("plain", _is_plain, lambda _: None, lambda _target, _content: True),
     ("state", _has_state, _state, _put_state),

@@ -126,6 +126,16 @@ def test_no_kubeconfig(home: Home, tmp_path: Path) -> None:
     assert "/nowhere/config" in listed.stdout
 
 
+def test_words_behind_two_dashes_are_the_scripts(home: Home, tmp_path: Path) -> None:
+    """The file finds them in ``sys.argv``; options of GreenKernel's stand before them."""
+    text = (
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--n', type=int)\n"
+        "parser.add_argument('rest', nargs='*')\nprint(parser.parse_args())\n"
+    )
+    done = greenkernel("train", script(tmp_path, text), "--no-profile", "--", "--n", "5", "a", cwd=tmp_path)
+    assert "Namespace(n=5, rest=['a'])\n" == done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [

@@ -21,6 +21,24 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="what the cell registers with a single dispatch of the notebook's",
+        before=(
+            code("""
+            import functools
+            @functools.singledispatch
+            def show(value):
+                return 'object'
+            @show.register
+            def _(value: str):
+                return 'text'
+            same = show
+            """),
+        ),
+        cell="@show.register\ndef _(value: int):\n    return 'number'\nshow(3)",
+        then=("show(3), show('a'), show(2.5), same is show",),
+        skips=("show", "same", "_"),
+    ),
+    Case(
         shows="objects that are changed and then let go of, while others hold them",
         before=(
             "import numpy as np, pandas as pd\na = np.zeros(3); saved = a",

@@ -105,7 +105,14 @@ def test_due_dates(expected: datetime | None, due: object) -> None:
     assert expected == due_at(due, now=NOON, zone=BERLIN)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("due", ["2020-01-01", "25:00", "soon", "+", timedelta(seconds=-1), ""])
+def test_a_value_may_begin_with_a_minus() -> None:
+    """It is no option then, and is refused for what it says."""
+    parser = Parser(prog="x")
+    add_options(parser)
+    assert "-1h" == parser.parse_args(["--due", "-1h"]).due
+
+
+@pytest.mark.parametrize("due", ["2020-01-01", "25:00", "soon", "+", "-1h", timedelta(seconds=-1), ""])
 def test_bad_due_dates(due: object) -> None:
     """A due date that has passed or cannot be read is refused with the option's name."""
     with pytest.raises(UserError, match="--due"):

@@ -23,7 +23,7 @@ from greenkernel.cell.surroundings import store_settings, taken_here, thread_cou
 from greenkernel.cell.transform import remember_lines, to_python
 from greenkernel.errors import UserError
 from greenkernel.records import Capture, Item, Package, Payload, Request, SourceFile
-from greenkernel.runner import patches, record_dice
+from greenkernel.runner import logging_setup, patches, record_dice
 from greenkernel.runner.owned import owners
 from greenkernel.runner.patches import is_place
 from greenkernel.store.blobs import Blobs
@@ -173,7 +173,8 @@ def _files(
 ) -> tuple[tuple[SourceFile, ...], list[str]]:
     """Local modules, files of ``--files``, and files that the cell and those modules name in their texts."""
     asked = (*stored(local.sources, blobs, "module"), *data_files(request.files, blobs, folder))
-    named, notes = find_named([*names.texts, *local.texts, *texts_of(values)], folder, DATA_MAX_BYTES)
+    logs = logging_setup.files(folder.resolve())
+    named, notes = find_named([*names.texts, *local.texts, *texts_of(values), *logs], folder, DATA_MAX_BYTES)
     if names.lists or local.lists:
         listed, more = every_file(folder)
         named, notes = {**listed, **named}, [*notes, *more]

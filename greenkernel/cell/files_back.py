@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Sequence, Set
@@ -119,12 +120,36 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
         target = target.with_name(f"{target.name}.{run}")
         shutil.move(new, target)
         return [f"the file {change.path} was changed here too and is kept; the cell's is beside it as {target.name}"]
+    if str(target) in _open_logs() and _append(target, new):
+        return []
     if change.kind == "file":
         with contextlib.suppress(OSError):  # a plain run would have kept the rights of the file
             shutil.copymode(target, new)
         _allow(change, new)
     new.replace(target)
     return []
+
+
+def _open_logs() -> set[str]:
+    """Files that loggers of this process have open: one that took their place would not get their next lines."""
+    loggers = [
+        logging.root,
+        *(one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)),
+    ]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    return {str(Path(one.baseFilename).resolve()) for one in handlers if isinstance(one, logging.FileHandler)}
+
+
+def _append(target: Path, new: Path) -> bool:
+    """Add what a longer file has more; False where it begins otherwise."""
+    if not target.is_file():
+        return False
+    with mapped(new) as whole, target.open("r+b") as file:
+        here = file.read()
+        if bytes(whole[: len(here)]) != here:
+            return False
+        file.write(whole[len(here) :])
+    return True
 
 
 def _allow(change: FileChange, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Loggers as a notebook has set them up: levels, and handlers that write to stdout or stderr."""
+"""Loggers as a notebook has set them up: levels, and handlers that write to stdout, stderr or a file of its folder."""
 
 from __future__ import annotations
 
@@ -10,52 +10,77 @@ from typing import Any
 
 # Of the kernel itself.
 _NOT_THE_USERS = ("ipykernel", "IPKernelApp", "traitlets", "tornado", "asyncio", "jupyter", "Comm", "comm", "parso")
+_FILE = "file "
 _PLAIN = (logging.NOTSET, False, True, ())
 
 
-def take(_: Path) -> dict[str, Any]:
-    """Loggers that differ from new ones: level, disabled, propagate, and their stream handlers."""
-    named = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
-    found = {"": _described(logging.root), **{name: _described(one) for name, one in named.items() if _is_users(name)}}
+def take(root: Path) -> dict[str, Any]:
+    """Loggers that differ from new ones: level, disabled, propagate, and their handlers.
+
+    Args:
+        root: The notebook's folder; files below it are named relative to it.
+    """
+    found = {name: _described(one, root) for name, one in _loggers().items()}
     found["disable"] = (logging.root.manager.disable,)
     return {name: described for name, described in found.items() if described != _PLAIN}
 
 
-def put(values: Mapping[str, Any], _: Path) -> None:
-    """Set loggers up as described; handlers that write elsewhere than to the two streams stay."""
+def files(root: Path) -> list[str]:
+    """Files below a folder that loggers write to, relative to it."""
+    handlers = [handler for logger in _loggers().values() for handler in logger.handlers]
+    places = [_place_of(handler, root) for handler in handlers]
+    return [place.removeprefix(_FILE) for place in places if place is not None and place.startswith(_FILE)]
+
+
+def put(values: Mapping[str, Any], root: Path) -> None:
+    """Set loggers up as described; handlers that write elsewhere stay."""
     for name, described in values.items():
         if name == "disable":
             logging.disable(described[0] if described else logging.NOTSET)
             continue
         level, disabled, propagate, handlers = described or _PLAIN
         logger = logging.getLogger(name or None)
-        if _described(logger) == (level, disabled, propagate, handlers):
+        if _described(logger, root) == (level, disabled, propagate, handlers):
             continue
         logger.setLevel(level)
         logger.disabled, logger.propagate = disabled, propagate
-        if _described(logger)[3] == handlers:
+        if _described(logger, root)[3] == handlers:
             continue
-        for handler in [one for one in logger.handlers if _stream_of(one) is not None]:
+        for handler in [one for one in logger.handlers if _place_of(one, root) is not None]:
             logger.removeHandler(handler)
-        for stream, handler_level, text, dates in handlers:
-            made = logging.StreamHandler(getattr(sys, stream))
+        for place, encoding, handler_level, text, dates in handlers:
+            made: logging.Handler = (
+                logging.FileHandler(root / place.removeprefix(_FILE), encoding=encoding, delay=True)
+                if place.startswith(_FILE)
+                else logging.StreamHandler(getattr(sys, place))
+            )
             made.setLevel(handler_level)
             if text is not None:
                 made.setFormatter(logging.Formatter(text, dates))
             logger.addHandler(made)
 
 
-def _described(logger: logging.Logger) -> tuple[Any, ...]:
+def _loggers() -> dict[str, logging.Logger]:
+    named = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
+    return {"": logging.root, **{name: one for name, one in named.items() if _is_users(name)}}
+
+
+def _described(logger: logging.Logger, root: Path) -> tuple[Any, ...]:
     handlers = []
     for handler in logger.handlers:
-        stream = _stream_of(handler)
-        if stream is not None:
-            form = handler.formatter
-            handlers.append((stream, handler.level, form._fmt if form else None, form.datefmt if form else None))
+        place = _place_of(handler, root)
+        if place is not None:
+            form, encoding = handler.formatter, getattr(handler, "encoding", None)
+            words = (form._fmt, form.datefmt) if form else (None, None)
+            handlers.append((place, encoding, handler.level, *words))
     return logger.level, logger.disabled, logger.propagate, tuple(handlers)
 
 
-def _stream_of(handler: logging.Handler) -> str | None:
+def _place_of(handler: logging.Handler, root: Path) -> str | None:
+    """Where a handler writes: one of the two streams, or a file below the folder."""
+    if type(handler) is logging.FileHandler:
+        file = Path(handler.baseFilename)
+        return f"{_FILE}{file.relative_to(root).as_posix()}" if file.is_relative_to(root) else None
     if type(handler) is not logging.StreamHandler:
         return None
     if handler.stream is sys.stdout:

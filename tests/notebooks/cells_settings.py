@@ -11,6 +11,31 @@ _UNNAMED = "data files that nobody named with --files do not travel"
 
 CASES = (
     Case(
+        shows="a logger of the notebook's writes to a file",
+        before=(
+            "import logging\nlog = logging.getLogger('of_a_file')\nlog.setLevel(20)\n"
+            "handler = logging.FileHandler('my.log')\n"
+            "handler.setFormatter(logging.Formatter('%(levelname)s %(message)s'))\n"
+            "log.addHandler(handler)\nlog.info('zero')",
+        ),
+        cell="log.info('one')\nlog.debug('not')\nlogging.getLogger('of_a_file').warning('two')",
+        then=("log.info('three')\nprint(open('my.log').read())\nlog.handlers == [handler]", "handler.close()"),
+        skips=("log", "handler"),
+        fresh=True,
+    ),
+    Case(
+        shows="a logger that the cell lets write to a file",
+        cell=code("""
+            import logging
+            log = logging.getLogger('of_the_cell')
+            log.addHandler(logging.FileHandler('cell.log'))
+            log.warning('one')
+            """),
+        then=("log.warning('two')\nprint(open('cell.log').read())",),
+        skips=("log",),
+        fresh=True,
+    ),
+    Case(
         shows="links of the folder are read and written through",
         files=(("real/f.txt", "f"), ("t.txt", "F")),
         before=(

@@ -105,7 +105,9 @@ class Desk:
             while not run.state.ended:
                 if run.waits_for_choice:
                     told = self._choose(run)
-                voice.status(f"waits for {what}{told}; it is {_now(run)}")
+                    voice.status(f"waits for {what}{told}")
+                else:
+                    voice.status(f"waits for {what}{told}; it is {_now(run)}")
                 run.wait_a_while(_LOOK_S)
         except KeyboardInterrupt:
             voice.status(f"waited for {what}{told}; interrupted")

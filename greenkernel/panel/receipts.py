@@ -9,7 +9,7 @@ from greenkernel.clock import GridTime
 from greenkernel.panel.fragments import cores_text, count_text, details_html, figure_html, table_html
 from greenkernel.panel.rows import is_known
 from greenkernel.panel.text import interval_text, saved_text
-from greenkernel.panel.words import escape, simulated_text
+from greenkernel.panel.words import escape, refused_moves, simulated_text
 from greenkernel.records import Move, Receipt
 from greenkernel.units import clock_text, format_amount, format_duration, format_interval
 
@@ -71,9 +71,8 @@ def _move(move: Move) -> str:
 
 
 def _small_print(receipt: Receipt) -> str:
-    refused = [f"not moved to {r.to_site}: {r.reason}" for r in receipt.refused_moves[-3:]]
     sources = [f"{s.what}: {s.source} ({s.kind})" for s in receipt.sources[:_MOST_ITEMS]]
-    lines = "".join(f"<li>{escape(line, most=240)}</li>" for line in (*refused, *sources))
+    lines = "".join(f"<li>{escape(line, most=240)}</li>" for line in (*refused_moves(receipt), *sources))
     simulated = simulated_text(GridTime(receipt.clock))
     note = f"<div>Real work, {escape(simulated)}.</div>" if simulated else ""
     return note + (details_html("Where these figures come from", f"<ul>{lines}</ul>") if lines else "")

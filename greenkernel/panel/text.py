@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
+from greenkernel.panel.words import refused_moves
 from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Proposal, Receipt
 from greenkernel.units import clock_text, format_amount, format_bytes, format_duration, format_interval
 
@@ -106,7 +107,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
             f"{interval_text(stay.energy_wh, 'Wh')}, {interval_text(stay.emissions_g, 'g CO2e')}"
         )
     lines += [line for move in receipt.moves for line in _move_lines(move)]
-    lines += [f"  not moved to {refused.to_site}: {refused.reason}" for refused in receipt.refused_moves[-3:]]
+    lines += [f"  {line}" for line in refused_moves(receipt)]
     total = receipt.emissions_g
     items = ("running", "idle", "startup", "transfer", "profiling", "embodied")
     parts = ", ".join(f"{name} {format_amount(getattr(total, name).mid, 'g', digits=2)}" for name in items)

@@ -7,12 +7,24 @@ import re
 from typing import Final
 
 from greenkernel.clock import GridTime
+from greenkernel.records import Receipt
 from greenkernel.units import format_duration
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_MOST_REFUSED: Final = 3
 SECONDS_BELOW_S: Final = 900.0
 """Times of something shorter than this are shown with their seconds."""
+
+
+def refused_moves(receipt: Receipt) -> list[str]:
+    """The last moves that did not pay or were not safe, without those that were made all the same later."""
+    found = [
+        r
+        for r in receipt.refused_moves
+        if not any(m.to_site == r.to_site and m.decided_at >= r.at for m in receipt.moves)
+    ]
+    return [f"not moved to {refused.to_site}: {refused.reason}" for refused in found[-_MOST_REFUSED:]]
 
 
 def escape(text: object, *, most: int = 400) -> str:

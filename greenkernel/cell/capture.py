@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from greenkernel.cell.environment import modules_of, packages_needed
-from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, local_modules, stored
+from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, edited, local_modules, stored
 from greenkernel.cell.held import held_elsewhere, parts_held_elsewhere
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
@@ -69,6 +69,10 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     files, not_sent = _files(request, names, local, sent.values(), blobs, folder)
     not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
     not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
+    not_sent += [
+        f"the module {name} was edited since it was imported here: there it is as it is edited"
+        for name in edited(local.sources.values())
+    ]
     captured = Capture(
         transformed=python,
         reads=tuple(sorted(sent)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import struct
 import sys
 import sysconfig
 from collections import deque
@@ -80,6 +81,24 @@ def local_modules(modules: Iterable[str], folder: Path) -> LocalModules:
             found.imported |= imported
     _check_size(found.sources, MODULES_MAX_BYTES, "local modules")
     return found
+
+
+def edited(sources: Iterable[Path]) -> list[str]:
+    """Names of modules whose source has changed since they were imported here: by what Python has compiled of it."""
+    of_file = {getattr(module, "__file__", None): name for name, module in list(sys.modules.items())}
+    return [name for source in sources if (name := of_file.get(str(source))) is not None and _is_edited(source)]
+
+
+def _is_edited(source: Path) -> bool:
+    try:
+        with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
+            head = file.read(16)
+        facts = source.stat()
+    except (OSError, NotImplementedError):  # nothing was kept of it
+        return False
+    flags, modified_s, size = struct.unpack("<4xIII", head) if len(head) == 16 else (1, 0, 0)
+    # By flags other than 0 it is known by its hash.
+    return flags == 0 and (modified_s, size) != (int(facts.st_mtime) & 0xFFFFFFFF, facts.st_size & 0xFFFFFFFF)
 
 
 def data_files(patterns: Iterable[str], blobs: Blobs, folder: Path) -> tuple[SourceFile, ...]:

@@ -137,3 +137,24 @@ def test_the_seed_of_hashes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None
     run = train("seeded = hash('word')", namespace={}, home=home, no_profile=True, wait=True)
     plain = subprocess.run([sys.executable, "-c", "print(hash('word'))"], capture_output=True, text=True, check=True)
     assert int(plain.stdout) == run.names["seeded"]
+
+
+def test_a_module_that_was_edited_is_named(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is imported anew there, as it is by now, unlike here; one that is as it was imported is not named."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for name in ("edited_since", "as_it_was"):
+        (tmp_path / f"{name}.py").write_text("def value():\n    return 1\n")
+        __import__(name)
+    (tmp_path / "edited_since.py").write_text("def value():\n    return 'another'\n")
+    run = train(
+        "import edited_since, as_it_was\nvalue = edited_since.value()",
+        namespace={},
+        home=home,
+        folder=tmp_path,
+        no_profile=True,
+        wait=True,
+    )
+    assert "another" == run.names["value"]
+    said = [line for line in run.submission.capture.not_sent if "was edited since" in line]
+    assert ["the module edited_since was edited since it was imported here: there it is as it is edited"] == said

@@ -29,14 +29,24 @@ def take(root: Path) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for module in modules_below(root):
-        for name, value in list(vars(module).items()):
+        for name, value in _names_in(module):
             key = f"{module.__name__}:{name}"
-            if not name.startswith("__") and _elements(value) <= _MOST_ELEMENTS:
+            if _elements(value) <= _MOST_ELEMENTS:
                 found[key] = (copy.deepcopy(value),)
                 _taken.add(key)
             elif key in _taken:
                 found[key] = ()
     return found
+
+
+def _names_in(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Global names of a module, and ``Class.name`` of its classes; what Python itself has put there is left out."""
+    for name, value in list(vars(module).items()):
+        if not name.startswith("__"):
+            yield name, value
+        if isinstance(value, type) and value.__module__ == module.__name__ and value.__qualname__ == name:
+            inside = list(vars(value).items())
+            yield from ((f"{name}.{one}", held) for one, held in inside if not one.startswith("__"))
 
 
 def put(values: Mapping[str, Any], _: Path) -> None:
@@ -59,14 +69,18 @@ def put(values: Mapping[str, Any], _: Path) -> None:
 
 
 def _put(module: str, wanted: Mapping[str, Any]) -> None:
-    names = vars(sys.modules[module])
-    for name, value in wanted.items():
-        if value == ():
+    for path, value in wanted.items():
+        owner: Any = sys.modules[module]
+        above, _, name = path.rpartition(".")
+        owner = getattr(owner, above, None) if above else owner
+        if value == () or owner is None:
             continue
+        names = vars(owner)
         if value is None:
-            names.pop(name, None)
+            if name in names:
+                delattr(owner, name)
         elif name not in names or not _changed_in_place(names[name], value[0]):
-            names[name] = value[0]
+            setattr(owner, name, value[0])
 
 
 def _changed_in_place(mine: Any, value: Any) -> bool:

@@ -11,6 +11,20 @@ _UNNAMED = "data files that nobody named with --files do not travel"
 
 CASES = (
     Case(
+        shows="what classes of a module beside the notebook count",
+        files=(
+            (
+                "beside_counts.py",
+                "import enum\nclass Thing:\n    made = 0\n    seen = []\n    def __init__(self):\n"
+                "        type(self).made += 1\n        self.seen.append(self.made)\n"
+                "class Colour(enum.Enum):\n    RED = 1\n",
+            ),
+        ),
+        before=("import beside_counts\nbeside_counts.Thing(); beside_counts.Thing()",),
+        cell="from beside_counts import Colour, Thing\nThing()\nThing.extra = 5\nThing.made, Thing.seen, Colour(1)",
+        then=("beside_counts.Thing.made, beside_counts.Thing.seen, beside_counts.Thing.extra, Colour.RED",),
+    ),
+    Case(
         shows="a logger of the notebook's writes to a file",
         before=(
             "import logging\nlog = logging.getLogger('of_a_file')\nlog.setLevel(20)\n"

@@ -1016,6 +1016,5 @@ CASES = (
             closed = f.closed
             """),
         then=("f.closed, open('a.txt').read()",),
-        differs="open files do not come back, written files stay on the site",
     ),
 )

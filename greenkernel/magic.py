@@ -115,7 +115,7 @@ class Magics:
         from greenkernel.notebook.live import Live
 
         if self.desk is None:
-            self.desk = Desk(self._shell, self._voice)
+            self.desk = Desk(self._shell, self._voice, self._since)
         desk, loop, output = self.desk, asyncio.get_running_loop(), CellOutput(self._shell)
 
         def ended() -> None:
@@ -202,11 +202,11 @@ class Magics:
         from greenkernel.notebook.frontend import draw_inline
         from greenkernel.notebook.pending import kept_text
 
-        space = self._shell.user_ns
-        kept = self._since.bound_anew(run.id, run.names_back, space)
+        space, names = self._shell.user_ns, run.names_back
+        kept = self._since.bound_anew(run.id, names, space)
         for message in (*(kept_text(run.id, name) for name in kept), *run.bind(space, Meanwhile(bound=kept))):
             self._voice().say(message)
-        self._since.note(run.id, [name for name in run.names_back if name not in kept], space)
+        self._since.note(run.id, names, space, kept)
         draw_inline(self._shell)
         try:
             value = run.loaded().value

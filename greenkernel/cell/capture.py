@@ -135,11 +135,11 @@ def _dumped(
             if e.name in read and e.name in rebound:
                 del read[e.name]  # the cell makes another one before it reads it
                 continue
-            # What such a thing uses in turn is none of the cell's either.
-            dropped = (
-                [e.name] if e.name in more else [] if e.name in read else [name for name in more if name in patched]
-            )
-            if not dropped:
+            if e.name in more:
+                dropped = [e.name]
+            elif e.name not in read and patched.keys() & more.keys():
+                dropped = [name for name in more if name in patched]  # one may use it; what they use is not the cell's
+            else:
                 raise
             for name in dropped:
                 del more[name]

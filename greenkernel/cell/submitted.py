@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenkernel.records import Payload
 from greenkernel.store.inner import Inner
+from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import inner_name
 
 # Containers of the language cannot be referred to weakly; so many submissions keep theirs alive at most.
@@ -20,7 +20,7 @@ def remember(payload: Payload, objects: Mapping[str, object], inner: Inner) -> N
     """Note what was sent under which name, and what is inside of it."""
     parts = {inner_name(number): inner.objects[number] for number in inner.owners}
     named = {**parts, **objects}
-    _sent.setdefault(_key(payload), []).append({name: _reference(value) for name, value in named.items()})
+    _sent.setdefault(_key(payload), []).append({name: reference(value) for name, value in named.items()})
     _sent.move_to_end(_key(payload))
     while len(_sent) > _KEPT:
         _sent.popitem(last=False)
@@ -34,7 +34,7 @@ def recall(payload: Payload, namespace: Mapping[str, object]) -> dict[str, objec
         namespace: The notebook as it is now; of several equal submissions the one is taken that fits it best.
     """
     submissions = _sent.get(_key(payload), [])
-    alive = [{name: value for name, ref in one.items() if (value := ref()) is not None} for one in submissions]
+    alive = [{name: value for name, ref in one.items() if (value := ref()) is not GONE} for one in submissions]
     return max(alive, key=lambda one: sum(namespace.get(n) is v for n, v in one.items()), default={})
 
 
@@ -49,10 +49,3 @@ def forget(payload: Payload) -> None:
 
 def _key(payload: Payload) -> tuple[str, ...]:
     return (payload.head, *payload.buffers)
-
-
-def _reference(value: object) -> Callable[[], Any]:
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return lambda: value

@@ -13,6 +13,7 @@ from greenkernel.notebook.errors import lines_of
 from greenkernel.notebook.frontend import CellOutput, draw_inline, page
 from greenkernel.notebook.live import Live
 from greenkernel.notebook.pending import Notebook, Pending
+from greenkernel.notebook.since import Since
 from greenkernel.notebook.touch import Touch, touched
 from greenkernel.records import RunState
 from greenkernel.session import Run
@@ -30,11 +31,13 @@ class Desk:
     Args:
         shell: The shell.
         voice: Makes the place for a sentence under the cell that runs now.
+        since: Is told what runs have bound.
     """
 
-    def __init__(self, shell: Any, voice: Callable[[], Voice]) -> None:
+    def __init__(self, shell: Any, voice: Callable[[], Voice], since: Since) -> None:
         self._shell = shell
         self._voice = voice
+        self._since = since
         self._notebook = Notebook(shell.user_ns)
         self._outputs: dict[str, CellOutput] = {}
         self._lives: dict[str, Live] = {}
@@ -149,6 +152,7 @@ class Desk:
         kept, messages = self._notebook.bindable(pending)
         changed = self._notebook.conflicts(pending)
         messages += run.bind(space, Meanwhile(bound=kept, changed=changed))
+        self._since.note(run.id, run.names_back, space, kept)
         for message in messages:
             say(message)
         draw_inline(self._shell)

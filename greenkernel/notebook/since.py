@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from greenkernel.store.references import GONE, reference
 
 # Objects that cannot be referred to weakly are kept alive for so many runs.
 _RUNS = 8
-_MISSING = object()
 
 
 class Since:
     """The names of one notebook."""
 
     def __init__(self) -> None:
-        self._noted: OrderedDict[str, dict[str, Callable[[], Any]]] = OrderedDict()
+        self._noted: OrderedDict[str, dict[str, Callable[[], object]]] = OrderedDict()
 
-    def note(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> None:
-        """These names are as the run found or left them."""
-        self._noted[run] = {name: _reference(namespace.get(name, _MISSING)) for name in names}
+    def note(self, run: str, names: Iterable[str], namespace: Mapping[str, object], kept: Collection[str] = ()) -> None:
+        """These names are as the run found or left them; ``kept`` ones are the notebook's own for good."""
+        self._noted[run] = {name: reference(GONE if name in kept else namespace.get(name, GONE)) for name in names}
         while len(self._noted) > _RUNS:
             self._noted.popitem(last=False)
 
@@ -31,10 +30,3 @@ class Since:
         if noted is None:
             return there
         return [name for name in there if name in noted and noted[name]() is not namespace[name]]
-
-
-def _reference(value: object) -> Callable[[], Any]:
-    try:
-        return weakref.ref(value)
-    except TypeError:
-        return lambda: value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import types
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +21,10 @@ from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import CannotTravelError, digest, dump
 from greenkernel.store.pickling import is_atom
+from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import ModuleName, Shown
 from greenkernel.store.updates import shape_of, update_of
 
-_GONE = object()
 # Dunder names that statements of a cell set.
 _OF_THE_MODULE = ("__annotations__", "__doc__")
 
@@ -215,7 +214,7 @@ def _updates(
     seen: set[int] = set()
     for name, was in before.digests.items():
         value = before.values[name]()
-        if value is _GONE or id(value) in seen:
+        if value is GONE or id(value) in seen:
             continue
         seen.add(id(value))
         same = was is not None and digest(value, namespace) == was
@@ -232,7 +231,7 @@ def _updates(
     parts: dict[int, tuple[str, object]] = {}
     for number, part in before.inner.items():
         value = part.value()
-        if value is _GONE or id(value) in references:
+        if value is GONE or id(value) in references:
             continue
         if part.owner in same_owners:
             references[id(value)] = returned.inner_name(number)
@@ -302,13 +301,7 @@ def _dotted_imports(python: str) -> list[str]:
 
 
 def _reference(value: object, *, strongly: bool) -> Callable[[], object]:
-    if strongly:
-        return lambda: value
-    try:
-        weak = weakref.ref(value)
-    except TypeError:
-        return lambda: value
-    return lambda: _GONE if (found := weak()) is None else found
+    return (lambda: value) if strongly else reference(value)
 
 
 def can_change(value: object) -> bool:

@@ -6,14 +6,12 @@ functions would see another CFG than the cell.
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from greenkernel.runner.import_watch import when_imported
+from greenkernel.runner import patches
 from greenkernel.runner.module_state import modules_below
 
 # They are what they are, or travel by the name that they have in their module.
@@ -37,14 +35,4 @@ def owners(values: Mapping[str, object], root: Path) -> dict[str, tuple[str, ...
 
 def share(owned: Mapping[str, tuple[str, ...]], values: Mapping[str, Any]) -> None:
     """Give the modules what the names have, to those that are not loaded yet as soon as they are."""
-    for name, places in owned.items():
-        for place in places if name in values else ():
-            module, _, attribute = place.partition(":")
-            if module in sys.modules:
-                setattr(sys.modules[module], attribute, values[name])
-            else:
-                when_imported(module, partial(_put, module, attribute, values[name]))
-
-
-def _put(module: str, attribute: str, value: object) -> None:
-    setattr(sys.modules[module], attribute, value)
+    patches.put({place: values[name] for name, places in owned.items() if name in values for place in places})

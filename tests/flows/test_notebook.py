@@ -91,11 +91,18 @@ def test_help_is_complete(home: Home) -> None:
 
 def test_attach_overwrites_nothing(home: Home) -> None:
     """Names that were bound since the run was sent or taken stay, also in a kernel that knows nothing of the run."""
-    first = execute("counts = [0]", "%%greentrain --name since\ncounts.append(1)\nname, other = 'run', 'run'")
-    assert first is not None
-    again = execute("name = 'mine'", "%greenruns attach since", "print(name, other, counts)")
-    assert "name was bound anew in the notebook meanwhile and stays so" in str(again[-2])
-    assert "mine run [0, 1]" in str(again[-1])
+    execute("counts = [0]", "%%greentrain --name since\ncounts.append(1)\nname, other = 'run', 'run'")
+    again = execute(
+        "name = 'mine'",
+        "%greenruns attach since",
+        "print(name, other, counts)",
+        "other = 'mine too'",
+        "%greenruns attach since",
+        "print(name, other, counts)",
+    )
+    assert "name was bound anew in the notebook meanwhile and stays so" in str(again[1])
+    assert "mine run [0, 1]" in str(again[2])
+    assert "mine mine too [0, 1]" in str(again[-1])
     same = execute(
         "counts = [0]; name = 'before'",
         "%%greentrain --name twice\ncounts.append(1)\nname = 'run'",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import tempfile
 from collections.abc import Sequence, Set
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange
+from greenkernel.runner import logging_setup
 from greenkernel.runner.files import is_link_inside, mapped, named_below
 from greenkernel.store.blobs import Blobs
 
@@ -38,6 +38,8 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
         return []
     links = {PurePosixPath(change.path) for change in changes if change.kind == "link"}
     targets = [(change, _target(change, folder, links)) for change in changes]
+    root = folder.resolve()
+    logs = {root / name for name in logging_setup.files(root)}
     messages: list[str] = []
     try:
         with tempfile.TemporaryDirectory(prefix=f".greenkernel-{run}-", dir=folder) as aside:
@@ -48,7 +50,7 @@ def put_files(changes: Sequence[FileChange], blobs: Blobs, folder: Path, run: st
                 if target is None:
                     messages += _put_aside(change, new, folder, run)
                 else:
-                    messages += _put(change, target, new, blobs, run)
+                    messages += _put(change, target, new, blobs, run, logs)
     except OSError as e:
         raise UserError(
             f"files of run {run} cannot be written to {folder} ({e})",
@@ -95,7 +97,7 @@ def _put_aside(change: FileChange, new: Path | None, folder: Path, run: str) -> 
     return [f"the file {change.path} stays as it is, a link leads to it out of {folder}; the cell's is {target.name}"]
 
 
-def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: str) -> list[str]:
+def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: str, logs: Set[Path]) -> list[str]:
     if change.kind == "folder":
         if target.exists() and not target.is_dir():
             return [f"the folder {change.path} was not made: there is a file of that name here"]
@@ -120,7 +122,7 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
         target = target.with_name(f"{target.name}.{run}")
         shutil.move(new, target)
         return [f"the file {change.path} was changed here too and is kept; the cell's is beside it as {target.name}"]
-    if str(target) in _open_logs() and _append(target, new):
+    if target in logs and _append(target, new):  # a file in its place would not get the logger's next lines
         return []
     if change.kind == "file":
         with contextlib.suppress(OSError):  # a plain run would have kept the rights of the file
@@ -128,16 +130,6 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
         _allow(change, new)
     new.replace(target)
     return []
-
-
-def _open_logs() -> set[str]:
-    """Files that loggers of this process have open: one that took their place would not get their next lines."""
-    loggers = [
-        logging.root,
-        *(one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)),
-    ]
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    return {str(Path(one.baseFilename).resolve()) for one in handlers if isinstance(one, logging.FileHandler)}
 
 
 def _append(target: Path, new: Path) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from greenkernel.store.runs import LogEvent, RunStore
 
@@ -35,7 +36,7 @@ class _Shown:
     repeating: bool = False
     # Of the present line: what has come and was shown before, and what has come and is not compared yet.
     _begun: str = ""
-    _held: str = ""
+    held: str = ""
     # What came since: joined now and then only, because each joining copies all of it.
     _pieces: list[str] = field(default_factory=list)
 
@@ -43,12 +44,12 @@ class _Shown:
         """An epoch begins, which may print the same again."""
         self._join()
         self.position, self.repeating = 0, True
-        self._begun = self._held = ""
+        self._begun = self.held = ""
 
     def take(self, text: str) -> str:
         """The part of ``text`` that is new."""
         if self.repeating:
-            self._held += text
+            self.held += text
             text = self._differing()
             if not text:
                 return ""
@@ -59,23 +60,23 @@ class _Shown:
 
     def _differing(self) -> str:
         """What of the held text is to be shown; while it repeats what was shown, nothing is."""
-        while self._held:
+        while self.held:
             if self.position >= len(self.text):
-                return self._new(self._held)
+                return self._new(self.held)
             before = self.text[self.position : _line_end(self.text, self.position)]
-            now = self._held[: _line_end(self._held, 0)]
+            now = self.held[: _line_end(self.held, 0)]
             if before[-1] not in _ENDS and now.startswith(before):  # so far had the epoch before come
-                return self._new(self._held[len(before) :])
+                return self._new(self.held[len(before) :])
             if now[-1] in _ENDS:
                 if before != now and _without_times(before) != _without_times(now):
-                    return self._new(self._line_again() + self._held)
+                    return self._new(self._line_again() + self.held)
                 self.position += len(before)
-                self._begun, self._held = "", self._held[len(now) :]
+                self._begun, self.held = "", self.held[len(now) :]
             elif before.startswith(now):
                 self.position += len(now)
-                self._begun, self._held = self._begun + now, ""
+                self._begun, self.held = self._begun + now, ""
             elif not _may_become_same(before, now):
-                return self._new(self._line_again() + self._held)
+                return self._new(self._line_again() + self.held)
             else:
                 return ""  # the rest of the line decides
         return ""
@@ -85,8 +86,12 @@ class _Shown:
         return ("" if self.text.endswith(_ENDS) else "\n") + self._begun
 
     def _new(self, text: str) -> str:
-        self.repeating, self._held, self._begun = False, "", ""
+        self.repeating, self.held, self._begun = False, "", ""
         return text
+
+    def rest(self) -> str:
+        """What was held back to be compared, where nothing more comes."""
+        return self._new(self._line_again() + self.held) if self.held else ""
 
     def _join(self) -> None:
         self.text = "".join((self.text, *self._pieces))[-_REMEMBERED:]
@@ -118,6 +123,16 @@ class Merger:
             elif self._is_new_display(event):
                 yield event
 
+    def holds(self) -> bool:
+        """True where text waits for the rest of its line."""
+        return any(shown.held for shown in self._streams.values())
+
+    def rest(self, at: datetime) -> Iterator[LogEvent]:
+        """What is left to be shown of the last epoch, which has ended."""
+        for kind in ("stdout", "stderr"):
+            if kind in self._streams and (text := self._streams[kind].rest()):
+                yield LogEvent(at=at, kind=kind, text=text)
+
     def _is_new_display(self, event: LogEvent) -> bool:
         whole = json.dumps([event.kind, event.data, event.wait], sort_keys=True, default=str)
         looks = hashlib.blake2b(whole.encode(), digest_size=16).digest()
@@ -148,6 +163,8 @@ class Follower:
                 self._after = sequence
                 found += self._merger.feed(self._epoch, events)
             if is_last:
+                if self._merger.holds() and (result := self._store.result()) is not None:
+                    found += self._merger.rest(result.finished_at)
                 return found
             self._epoch, self._after = self._epoch + 1, 0
 

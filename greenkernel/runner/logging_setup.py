@@ -79,7 +79,7 @@ def _described(logger: logging.Logger, root: Path) -> tuple[Any, ...]:
 def _place_of(handler: logging.Handler, root: Path) -> str | None:
     """Where a handler writes: one of the two streams, or a file below the folder."""
     if type(handler) is logging.FileHandler:
-        file = Path(handler.baseFilename)
+        file = Path(handler.baseFilename).resolve()
         return f"{_FILE}{file.relative_to(root).as_posix()}" if file.is_relative_to(root) else None
     if type(handler) is not logging.StreamHandler:
         return None

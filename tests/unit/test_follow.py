@@ -51,6 +51,16 @@ def test_repeated_text_is_shown_once(expected: str, epochs: list[list[str]]) -> 
     assert expected == text_of(merged(*[[printed(text) for text in texts] for texts in epochs]))
 
 
+def test_nothing_is_held_back_for_ever() -> None:
+    """A last line without an end that may have become the old one is shown once there is nothing more to come."""
+    merger = Merger()
+    first = [*merger.feed(1, [printed("loss 0.5")]), *merger.feed(2, [printed("loss 0.7")])]
+    assert "loss 0.5" == text_of(first)
+    assert merger.holds()
+    assert "\nloss 0.7" == text_of(list(merger.rest(NOW)))
+    assert not merger.holds()
+
+
 def test_repeated_displays_are_shown_once() -> None:
     """A figure that repeated work draws again appears once, a new one appears."""
     assert ["1", "2"] == [e.data["image/png"] for e in merged([shown("1")], [shown("1"), shown("2")]) if e.data]

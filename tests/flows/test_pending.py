@@ -128,9 +128,11 @@ def test_a_store_that_is_deleted_meanwhile(kernel: Kernel, home: Home) -> None:
     first = kernel.run(TRAIN + BUSY * 20 + rest)
     run = run_id(first)
     eventually(lambda: attach(run, home=home).progress is not None)
+    waiting = kernel.send("print(df)")
+    kernel.until(lambda: "waits for run" in kernel.cell(waiting).words)
     (home.settings.home / "store").rename(home.settings.home / "gone")
-    waiting = kernel.run("print(df)")
-    assert "did not run" in str(waiting.error)
+    kernel.until(lambda: kernel.is_idle(waiting))
+    assert "did not run" in str(kernel.cell(waiting).error)
     kernel.until(lambda: first.error is not None)
     assert f"UserError: the store has no run {run}; if its folder was deleted, send the cell again." == first.error
     assert "[1, None] False\n" == kernel.run("print(df, 'new' in globals())").text()

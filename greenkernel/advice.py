@@ -145,6 +145,10 @@ class Stages:
             secrets[BUNDLE] = self._bundle(submission.capture).to_json()
         return secrets
 
+    def lost_every_s(self, site: str) -> float:
+        """As the site's settings have it."""
+        return self._config(site).lost_every_h * 3600
+
     def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
         """What the run took, from everything that it has left in the store."""
         submission, advice = store.submission(), seen.advice

@@ -148,6 +148,10 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     from greenkernel.voices import Terminal
 
     path = Path(given.file)
+    if path.suffix == ".ipynb":
+        raise UserError(
+            f"{given.file} is a notebook", what_to_do="Write %%greentrain above the cell in it, or name a Python file"
+        )
     try:
         with tokenize.open(path) as file:  # as Python reads it: its coding line, its byte order mark
             text = file.read()

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,15 +165,18 @@ class Magics:
         """List the sites and what they can give now."""
         from greenkernel.commands import sites_command, words
 
-        parser = Parser(prog="%greensites")
-        parser.add_argument("--json", action="store_true")
-        sites_command(self._desk(), as_json=parser.parse_args(words(line)).json)
+        parser = Parser(prog="%greensites", description=self.greensites.__doc__)
+        parser.add_argument("--json", action="store_true", help="machine-readable")
+        if (given := _parsed(parser, words(line))) is not None:
+            sites_command(self._desk(), as_json=given.json)
 
     def greenruns(self, line: str) -> None:
         """List, show and steer runs."""
         from greenkernel.commands import runs_command, runs_parser, words
 
-        given = runs_parser("%greenruns").parse_args(words(line))
+        given = _parsed(runs_parser("%greenruns"), words(line))
+        if given is None:
+            return
         if given.what in ("attach", "resume") and self._can_click():
             from greenkernel.session import attach
 
@@ -189,11 +192,11 @@ class Magics:
         """Show the receipt of a run, of the last one by default."""
         from greenkernel.commands import report_command, words
 
-        parser = Parser(prog="%greenreport")
-        parser.add_argument("run", nargs="?")
-        parser.add_argument("--json", action="store_true")
-        given = parser.parse_args(words(line))
-        report_command(self._desk(), given.run, as_json=given.json)
+        parser = Parser(prog="%greenreport", description=self.greenreport.__doc__)
+        parser.add_argument("run", nargs="?", help="the run's id; without it the last run")
+        parser.add_argument("--json", action="store_true", help="machine-readable")
+        if (given := _parsed(parser, words(line))) is not None:
+            report_command(self._desk(), given.run, as_json=given.json)
 
     def _take(self, run: Any, *, keeps_value: bool = True) -> Any:
         """Bind what the cell bound, also where it ended with an error; then raise that error."""
@@ -285,6 +288,14 @@ class Magics:
 
         kind = NotebookVoice if hasattr(self._shell, "kernel") else ShellVoice
         return kind(self._shell, values=values)
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace | None:
+    """What was given; None where the help was asked for and has been shown."""
+    try:
+        return parser.parse_args(words)
+    except SystemExit:  # argparse ends a program after its help
+        return None
 
 
 def _train_parser() -> argparse.ArgumentParser:

@@ -201,7 +201,7 @@ class FileChange:
     """
 
     path: str
-    kind: Literal["file", "folder", "link", "deleted"]
+    kind: Literal["file", "folder", "link", "deleted", "folder deleted"]
     blob: str | None = None
     base: str | None = None
     bytes: int = 0
@@ -397,7 +397,8 @@ class JobSpec:
     """One epoch to be started on a site.
 
     ``folder`` is the notebook's: a site shows the cell its own working folder at that path, where it can. ``hash_seed``
-    is the runner's ``PYTHONHASHSEED``. ``secrets`` never reach a manifest's text, a log or a repr.
+    is the runner's ``PYTHONHASHSEED``. ``lost_every_s`` is how often, in the mean, the site takes a job's process away
+    unasked. ``secrets`` never reach a manifest's text, a log or a repr.
     """
 
     run: str
@@ -408,6 +409,7 @@ class JobSpec:
     owner: str = ""
     folder: str = ""
     hash_seed: str = "0"
+    lost_every_s: float = 7200.0
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

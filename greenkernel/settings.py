@@ -46,6 +46,9 @@ class SiteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     trace: str | None = None
     """CSV with ``datetime,zone,intensity_g_per_kwh`` (UTC), relative to the file that names it."""
     intensity_g_per_kwh: NotNegative | None = None
+    lost_every_h: Positive = 2.0
+    """How often, in the mean, a job's process is taken away unasked (spot nodes: often); what is computed is saved
+    the oftener."""
     startup_s: NotNegative | None = None
     kubeconfig: str | None = None
     context: str | None = None

@@ -26,6 +26,7 @@ from greenkernel.records import Capture, Item, Package, Payload, Request, Source
 from greenkernel.runner import logging_setup, patches, record_dice
 from greenkernel.runner.owned import owners
 from greenkernel.runner.patches import is_place
+from greenkernel.store.attributes import attribute_of
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 
@@ -130,7 +131,7 @@ def _dumped(
     left_out: dict[str, str] = {}
     while True:
         try:
-            return dump({**read, **more}, blobs, namespace, follow=True), left_out
+            return dump({**read, **more}, blobs, namespace, follow=True, proves=True), left_out
         except CannotTravelError as e:
             if e.name in read and e.name in rebound:
                 del read[e.name]  # the cell makes another one before it reads it
@@ -152,8 +153,13 @@ def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> d
     return {
         name: value
         for name, value in shown.items()
-        if name not in SHELL_NAMES and name != "Out" and getattr(value, "nbytes", 0) <= _UNSEEN_MAX_BYTES
+        if name not in SHELL_NAMES and name != "Out" and _bytes_of(value) <= _UNSEEN_MAX_BYTES
     }
+
+
+def _bytes_of(value: object) -> int:
+    size = attribute_of(value, "nbytes", 0)
+    return size if isinstance(size, int) else 0
 
 
 def _code(modules: set[str], folder: Path) -> tuple[LocalModules, tuple[Package, ...]]:
@@ -241,7 +247,7 @@ def kind_of(value: object) -> str:
     if isinstance(value, types.FunctionType | types.MethodType):
         return "function"
     name = type(value).__name__
-    shape = getattr(value, "shape", None)
+    shape = attribute_of(value, "shape")
     if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
         return f"{name} {' x '.join(str(n) for n in shape)}"
     if isinstance(value, list | tuple | dict | set | frozenset):

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange
 from greenkernel.runner import logging_setup
-from greenkernel.runner.files import is_link_inside, mapped, named_below
+from greenkernel.runner.files import PASSED_OVER, is_link_inside, mapped, named_below
 from greenkernel.store.blobs import Blobs
 
 
@@ -103,6 +103,8 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
             return [f"the folder {change.path} was not made: there is a file of that name here"]
         target.mkdir(parents=True, exist_ok=True)
         return []
+    if change.kind == "folder deleted":
+        return _without(target, change.path)
     here = _address(target, blobs)
     if change.kind == "deleted":
         if here == change.base:
@@ -129,6 +131,17 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
             shutil.copymode(target, new)
         _allow(change, new)
     new.replace(target)
+    return []
+
+
+def _without(target: Path, path: str) -> list[str]:
+    """Remove a folder that the cell has removed, if nothing is left in it."""
+    if target.is_symlink() or not target.is_dir():
+        return []
+    left = [one.name for one in target.iterdir() if one.name not in PASSED_OVER]
+    if left:
+        return [f"the folder {path} is still here: the cell deleted it, but {left[0]} was not sent and is in it"]
+    shutil.rmtree(target)
     return []
 
 

@@ -16,9 +16,29 @@ from dataclasses import dataclass, field
 
 from greenkernel.cell.named_files import texts_in
 from greenkernel.cell.strings import computes_names, names_in_texts, python_in_magics
+from greenkernel.store.attributes import attribute_of
+from greenkernel.store.returned import OF_THE_INTERPRETER
 
 _PASSWORD = "getpass"
-_LISTING = frozenset({"listdir", "scandir", "walk", "fwalk", "iterdir", "rglob"})
+# What looks at files whose names need not stand in the cell: listing, asking for them, running other programs.
+_LISTING = frozenset(
+    {
+        *(
+            "listdir",
+            "scandir",
+            "walk",
+            "fwalk",
+            "iterdir",
+            "rglob",
+            "make_archive",
+            "copytree",
+            "with_suffix",
+            "with_name",
+        ),
+        *("exists", "isfile", "isdir", "is_file", "is_dir", "getsize", "getmtime", "stat", "lstat", "lexists"),
+        *("run_cell_magic", "system", "getoutput", "Popen", "check_output", "check_call", "Memory"),
+    }
+)
 _LISTING_SHELL = re.compile(r"\s*(ls|find|tree|du)\b")
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
@@ -103,12 +123,12 @@ def _asks_for_password(function: ast.expr, namespace: Mapping[str, object]) -> b
         return function.attr == _PASSWORD
     value = namespace.get(function.id) if isinstance(function, ast.Name) else None
     of_the_cell = isinstance(function, ast.Name) and function.id == _PASSWORD and value is None
-    return of_the_cell or getattr(value, "__module__", None) == _PASSWORD
+    return of_the_cell or attribute_of(value, "__module__") == _PASSWORD
 
 
 def _asks(code: types.CodeType, namespace: Mapping[str, object]) -> bool:
     used = _used_by(code)[0]
-    named = any(getattr(namespace.get(name), "__module__", None) == _PASSWORD for name in used)
+    named = any(attribute_of(namespace.get(name), "__module__") == _PASSWORD for name in used)
     taken = {str(one.argval) for one in dis.get_instructions(code) if one.opname in ("LOAD_ATTR", "LOAD_METHOD")}
     return "input" in used or named or _PASSWORD in taken
 
@@ -239,13 +259,19 @@ def _texts_of(code: types.CodeType) -> Iterator[str]:
 
 
 def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
-    dunder = len(name) > 4 and name.startswith("__") and name.endswith("__") and name != "__doc__"
-    if name not in namespace or name in SHELL_NAMES or dunder:
+    if name not in namespace or name in SHELL_NAMES or name in (*OF_THE_INTERPRETER, "__annotations__"):
         return False
     value = namespace[name]
     # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.
-    maker = getattr(value, "__globals__", {}).get("__name__") or getattr(value, "__module__", None) or ""
-    return not (hasattr(builtins, name) and maker.startswith("IPython."))
+    if not hasattr(builtins, name) or not isinstance(value, types.FunctionType | types.MethodType):
+        return True
+    function = value.__func__ if isinstance(value, types.MethodType) else value
+    return not str(attribute_of(function, "__globals__", {}).get("__name__")).startswith("IPython.")
+
+
+def _wrapped(value: object) -> object:
+    attributes = attribute_of(value, "__dict__")
+    return attributes.get("__wrapped__") if isinstance(attributes, dict) else None
 
 
 def _codes(value: object, seen: set[int]) -> Iterator[tuple[types.CodeType, str]]:
@@ -272,7 +298,7 @@ def _parts(value: object) -> tuple[object, ...]:
         return value.fget, value.fset, value.fdel
     if isinstance(value, functools.partial):
         return (value.func, *value.args)
-    return (getattr(value, "__dict__", {}).get("__wrapped__"), type(value) if _is_notebooks(type(value)) else None)
+    return (_wrapped(value), type(value) if _is_notebooks(type(value)) else None)
 
 
 def _class_names(value: object, namespace: Mapping[str, object]) -> list[str]:
@@ -307,7 +333,7 @@ def _bound_by(code: types.CodeType) -> set[str]:
 
 
 def _is_notebooks(value: object) -> bool:
-    return getattr(value, "__module__", None) in ("__main__", None)
+    return attribute_of(value, "__module__") in ("__main__", None)
 
 
 def _is_filled(cell: types.CellType) -> bool:

@@ -80,7 +80,7 @@ class Desk:
         """
         try:
             self.take_ended()
-            touch = touched(tree, self._shell.user_ns)
+            touch = self._touched(tree)
             while reasons := self._notebook.reasons(touch):
                 self._wait(*reasons[0])
             self._notebook.read_by(self._shell.execution_count, touch)
@@ -89,6 +89,13 @@ class Desk:
         except GreenKernelError as e:
             raise _rejected(f"this cell did not run: {e}") from None
         return tree
+
+    def _touched(self, tree: ast.Module) -> Touch:
+        try:
+            return touched(tree, self._shell.user_ns)
+        # It looks at every sort of object; a cell that is not understood waits for everything.
+        except Exception as e:
+            return Touch(unknown=f"it is not understood ({type(e).__name__})")
 
     def take_ended(self) -> None:
         """Bind what runs that have ended have left; nothing while a cell runs."""

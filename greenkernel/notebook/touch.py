@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from greenkernel.cell.names import analyse
+from greenkernel.store.attributes import attribute_of
 
 
 def _words(text: str) -> frozenset[str]:
@@ -209,7 +210,7 @@ def _changes(tree: ast.AST, namespace: Mapping[str, object], reads: tuple[str, .
 def _keeps_nothing(function: ast.Attribute, namespace: Mapping[str, object]) -> bool:
     """True for calls of libraries that keep nothing of them, but for random states and settings."""
     value = namespace.get(next(_root(function), ""))
-    module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    module = value.__name__ if isinstance(value, types.ModuleType) else attribute_of(value, "__module__")
     is_code = isinstance(value, types.ModuleType | type | types.FunctionType)
     words = set(ast.unparse(function).split("."))
     return is_code and str(module).partition(".")[0] in _STATELESS and not words & _NUMPY_STATE

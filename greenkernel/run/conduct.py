@@ -73,6 +73,10 @@ class Adviser(Protocol):
         """What the epoch's job needs in its environment."""
         ...
 
+    def lost_every_s(self, site: str) -> float:
+        """How often, in the mean, a site takes a job's process away unasked."""
+        ...
+
     def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
         """What the run took."""
         ...
@@ -318,6 +322,7 @@ class Conductor:
             grace_s=GRACE_S,
             owner=seen.request.owner,
             folder=seen.request.folder,
+            lost_every_s=self._adviser.lost_every_s(action.site),
             # The same in every epoch, so that a move changes no order of a set.
             hash_seed=seen.request.hash_seed or str(zlib.crc32(self.run.encode())),
             secrets=self._secrets(epoch),

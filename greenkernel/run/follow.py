@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from greenkernel.store.runs import LogEvent, RunStore
 
@@ -27,30 +28,45 @@ _TIMES = re.compile(
 class _Shown:
     """What one stream has shown, and how far the present epoch has repeated it.
 
-    Every epoch prints from the beginning of the cell. Lines are compared, times in them aside: what took 3.1 s at first
-    may take 2.9 s the next time. From the first other difference on everything is shown again.
+    An epoch prints from the beginning of the cell, or from where it goes on. Lines are compared, times in them aside:
+    what took 3.1 s at first may take 2.9 s the next time. From the first other difference on everything is shown again.
     """
 
     text: str = ""
     position: int = 0
     repeating: bool = False
+    # Characters shown before ``text``, which are not remembered.
+    forgotten: int = 0
+    # Characters that the cell has printed, by its own count; and where that stands in what is shown, if they differ:
+    # from the count at the left on, so many more are shown than were counted.
+    counted: int = 0
+    shifts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     # Of the present line: what has come and was shown before, and what has come and is not compared yet.
     _begun: str = ""
     held: str = ""
     # What came since: joined now and then only, because each joining copies all of it.
     _pieces: list[str] = field(default_factory=list)
 
-    def repeat(self) -> None:
-        """An epoch begins, which may print the same again."""
+    def repeat(self, count: int = 0) -> None:
+        """What follows may be the same again, from where the cell had printed ``count`` characters."""
         self._join()
-        self.position, self.repeating = 0, True
+        self.shifts = [one for one in self.shifts if one[0] <= count] or [(0, 0)]
+        self.counted = count
+        self.position = count + self.shifts[-1][1] - self.forgotten
+        self.repeating = 0 <= self.position <= len(self.text)
         self._begun = self.held = ""
 
     def take(self, text: str) -> str:
         """The part of ``text`` that is new."""
+        self.counted += len(text)
         if self.repeating:
             self.held += text
             text = self._differing()
+            if self.repeating:
+                return ""
+            # Known again now: what is shown ends where this text will.
+            shown = self.forgotten + len(self.text) + len(text)
+            self.shifts.append((self.counted, shown - self.counted))
             if not text:
                 return ""
         self._pieces.append(text)
@@ -72,6 +88,7 @@ class _Shown:
                     return self._new(self._line_again() + self.held)
                 self.position += len(before)
                 self._begun, self.held = "", self.held[len(now) :]
+                self._shift()
             elif before.startswith(now):
                 self.position += len(now)
                 self._begun, self.held = self._begun + now, ""
@@ -80,6 +97,12 @@ class _Shown:
             else:
                 return ""  # the rest of the line decides
         return ""
+
+    def _shift(self) -> None:
+        """Lines of which only times differ may be of different lengths."""
+        more = self.forgotten + self.position - (self.counted - len(self.held))
+        if more != self.shifts[-1][1]:
+            self.shifts.append((self.counted - len(self.held), more))
 
     def _line_again(self) -> str:
         """What stands before a line that is shown although it differs in its middle or behind an unfinished one."""
@@ -94,7 +117,9 @@ class _Shown:
         return self._new(self._line_again() + self.held) if self.held else ""
 
     def _join(self) -> None:
-        self.text = "".join((self.text, *self._pieces))[-_REMEMBERED:]
+        whole = "".join((self.text, *self._pieces))
+        self.forgotten += max(0, len(whole) - _REMEMBERED)
+        self.text = whole[-_REMEMBERED:]
         self._pieces.clear()
 
 
@@ -116,12 +141,20 @@ class Merger:
             for shown in self._streams.values():
                 shown.repeat()
         for event in events:
-            if event.kind in ("stdout", "stderr"):
+            if event.kind == "go_on":
+                self._go_on(event.data or {})
+            elif event.kind in ("stdout", "stderr"):
                 text = self._streams.setdefault(event.kind, _Shown()).take(event.text)
                 if text:
                     yield replace(event, text=text)
             elif self._is_new_display(event):
                 yield event
+
+    def _go_on(self, said: Mapping[str, Any]) -> None:
+        """Until now the cell had printed and shown so much, and what it says next comes after that."""
+        for kind in ("stdout", "stderr"):
+            self._streams.setdefault(kind, _Shown()).repeat(said[kind])
+        self._display = min(said["displays"], len(self._displays))
 
     def holds(self) -> bool:
         """True where text waits for the rest of its line."""

@@ -323,8 +323,7 @@ def _go_on_after_drain(seen: Seen, epoch: EpochOpen) -> list[Action]:
     wanted = target(seen)
     if wanted is not None and wanted.site != epoch.site and _ready(seen, wanted.site):
         return [_open(seen, wanted.site, wanted.cores, wanted.trigger, wanted.reason)]
-    reason = "drained without a better place to go: goes on where it was"
-    return [_open(seen, epoch.site, epoch.cores, "fault", reason)]
+    return _after_fault(seen, epoch, "drained without a better place to go: goes on where it was", final=False)
 
 
 def _after_end(seen: Seen, epoch: EpochOpen, job: JobStatus) -> list[Action]:

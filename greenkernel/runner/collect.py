@@ -25,8 +25,8 @@ from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import ModuleName, Shown
 from greenkernel.store.updates import shape_of, update_of
 
-# Dunder names that statements of a cell set.
-_OF_THE_MODULE = ("__annotations__", "__doc__")
+# The shape of what has another one by now: no object's.
+_ANOTHER = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Before:
             capture: Where it came from.
             inner: Changeable objects inside of its values.
         """
-        values = {name: value for name, value in namespace.items() if not _is_hidden(name)}
+        values = {name: value for name, value in namespace.items() if name not in returned.OF_THE_INTERPRETER}
         followed = {name: value for name, value in values.items() if can_change(value)}
         held = frozenset(capture.held)
         return cls(
@@ -87,6 +87,61 @@ class Before:
             origin=capture.payload,
             dice=record_dice.take(),
             patches=patches.find(namespace),
+            held=held,
+        )
+
+    def state(self, portable: Callable[[object], object]) -> dict[str, Any]:
+        """What is left of all this, to be written with what there is now; see `from_state`.
+
+        Args:
+            portable: Makes of a value what can be written.
+        """
+        there = {name: value for name, get in self.values.items() if (value := get()) is not GONE}
+        parts = {
+            number: (value, part.owner, shape_of(value) == part.shape)
+            for number, part in self.inner.items()
+            if (value := part.value()) is not GONE
+        }
+        return {
+            "values": {name: portable(value) for name, value in there.items()},
+            "gone": [name for name in self.values if name not in there],
+            "digests": dict(self.digests),
+            "shapes": {name: name in there and shape_of(there[name]) == shape for name, shape in self.shapes.items()},
+            "parts": parts,
+            "dice": self.dice,
+            "patches": dict(self.patches),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], capture: Capture) -> Before:
+        """The same in another process, where the objects are the ones that were read there.
+
+        Args:
+            state: As `state` gave it.
+            capture: Where the cell came from.
+        """
+        held = frozenset(capture.held)
+        values: dict[str, Callable[[], object]] = dict.fromkeys(state["gone"], lambda: GONE)
+        values |= {name: _reference(value, strongly=name in held) for name, value in state["values"].items()}
+        return cls(
+            values=values,
+            digests=state["digests"],
+            shapes={
+                name: shape_of(state["values"][name]) if same else _ANOTHER for name, same in state["shapes"].items()
+            },
+            inner={
+                number: _Part(
+                    _reference(value, strongly=returned.inner_name(number) in held),
+                    owner,
+                    shape_of(value) if same else _ANOTHER,
+                )
+                for number, (value, owner, same) in state["parts"].items()
+            },
+            binds=capture.binds,
+            imports=tuple(_dotted_imports(capture.transformed)),
+            origin=capture.payload,
+            dice=state["dice"],
+            patches=state["patches"],
             held=held,
         )
 
@@ -174,7 +229,7 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     bound = [
         name
         for name, value in namespace.items()
-        if not _is_hidden(name)
+        if name not in returned.OF_THE_INTERPRETER
         and (name not in outcome.brought or outcome.brought[name] is not value)
         and (name in before.binds or not before.had(name, value))
     ]
@@ -313,7 +368,3 @@ def can_change(value: object) -> bool:
         return False
     imported = isinstance(value, type | types.FunctionType) and value.__module__ not in ("__main__", "builtins", None)
     return not imported
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__") and len(name) > 4 and name not in _OF_THE_MODULE

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenkernel.records import CellError
 from greenkernel.runner.shell import as_json, cell_shell
@@ -20,6 +20,9 @@ from greenkernel.runner.streams import Streams
 from greenkernel.runner.surroundings import Surroundings, Taken
 from greenkernel.runner.trouble import cell_error
 from greenkernel.store.runs import LogEvent
+
+if TYPE_CHECKING:
+    from greenkernel.runner.snapshots.keeper import Keeper, Step
 
 _UNSET = object()
 _QUIET_TOKENS = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.DEDENT)
@@ -65,6 +68,7 @@ def execute(
     passes: type[BaseException] | tuple[type[BaseException], ...] = (),
     surroundings: Surroundings | None = None,
     front_end: str = "",
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Run the cell.
 
@@ -76,6 +80,7 @@ def execute(
         passes: Exceptions that are not the cell's and leave this function as they are.
         surroundings: Process-wide settings, put before the cell begins.
         front_end: What the shell is taken for (`Capture.front_end`).
+        keeper: Takes snapshots, and knows where the cell goes on.
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
@@ -95,19 +100,26 @@ def execute(
         def result(data: dict[str, Any], metadata: dict[str, Any]) -> None:
             streams.event(LogEvent(at=datetime.now(UTC), kind="result", data=data, metadata=metadata))
 
-        shown = _Shown(bundle, result, shell.displayhook.fill_exec_result, quiet=ends_with_semicolon(python))
+        fill = shell.displayhook.fill_exec_result
+        shown = _Shown(bundle, result, fill, brought, quiet=ends_with_semicolon(python))
         if surroundings is not None:
             surroundings.begin()
         shell.display_trap.hook = shown
         with shell.builtin_trap, shell.display_trap:
             shell.events.trigger("pre_execute")
             try:
-                _run(shell, python, namespace, file_name, in_loop=front_end == "kernel")
+                nodes = shell.compile.ast_parse(python, filename=file_name).body
+                body = _modes(nodes, shell.ast_node_interactivity)
+                if keeper is not None:
+                    keeper.begin(shown, len(body))
+                _run(shell, body, namespace, file_name, keeper, in_loop=front_end == "kernel" or _awaits(nodes))
             except passes:
                 raise
             # The cell may end itself by any exception, SystemExit and KeyboardInterrupt included.
             except BaseException as e:
                 error = e
+            if keeper is not None:
+                keeper.end()
             shell.events.trigger("post_execute")
         # Loggers write to the cell's own streams, and are known by them.
         settings = surroundings.changed() if surroundings is not None else {}
@@ -130,6 +142,7 @@ class _Shown:
         bundle: Makes the MIME bundle of a value.
         emit: Gets it.
         fill: Gets the value, for who runs a cell inside of the cell.
+        brought: What the shell itself has put into the namespace.
         quiet: A ``;`` at the end of the cell: values are neither shown nor kept.
     """
 
@@ -138,6 +151,7 @@ class _Shown:
         bundle: Callable[[object], tuple[dict[str, Any], dict[str, Any]]],
         emit: Callable[[dict[str, Any], dict[str, Any]], None],
         fill: Callable[[object], None],
+        brought: Mapping[str, object],
         *,
         quiet: bool,
     ) -> None:
@@ -145,6 +159,7 @@ class _Shown:
         self._emit = emit
         self._fill = fill
         self._quiet = quiet
+        self.brought = brought
         self.value: object = None
 
     def __call__(self, value: object) -> None:
@@ -155,11 +170,12 @@ class _Shown:
         self._emit(*self._bundle(value))
 
 
-def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str, *, in_loop: bool) -> None:
+def _run(
+    shell: Any, body: list[Step], namespace: dict[str, Any], file_name: str, keeper: Keeper | None, *, in_loop: bool
+) -> None:
     """In a kernel a loop is running while any cell runs: what looks for it, or refuses it, does so here too."""
-    nodes = shell.compile.ast_parse(python, filename=file_name).body
-    steps = _codes(shell, _modes(nodes, shell.ast_node_interactivity), file_name)
-    if in_loop or _awaits(nodes):
+    steps = _codes(shell, body, file_name) if keeper is None else _kept_codes(shell, body, file_name, keeper)
+    if in_loop:
         error = _in_loop(_steps(steps, namespace))
         if error is not None:
             raise error
@@ -168,7 +184,7 @@ def _run(shell: Any, python: str, namespace: dict[str, Any], file_name: str, *, 
             exec(code, namespace)
 
 
-def _modes(nodes: list[ast.stmt], interactivity: str) -> list[ast.Module | ast.Interactive]:
+def _modes(nodes: list[ast.stmt], interactivity: str) -> list[Step]:
     """Which statements show their values, as the shell's setting has it."""
     last = nodes[-1] if nodes else None
     if interactivity == "last_expr_or_assign" and isinstance(last, ast.Assign | ast.AugAssign | ast.AnnAssign):
@@ -184,13 +200,27 @@ def _modes(nodes: list[ast.stmt], interactivity: str) -> list[ast.Module | ast.I
     return [ast.Module([n], []) if i < first else ast.Interactive([n]) for i, n in enumerate(nodes)]
 
 
-def _codes(shell: Any, body: list[ast.Module | ast.Interactive], file_name: str) -> Iterator[CodeType]:
+def _codes(shell: Any, body: list[Step], file_name: str) -> Iterator[CodeType]:
     """Each statement is compiled when its turn comes, as IPython does it."""
     for node in body:
-        mode = "single" if isinstance(node, ast.Interactive) else "exec"
-        with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
-            code: CodeType = shell.compile(node, file_name, mode)
-        yield code
+        yield _compiled(shell, node, file_name)
+
+
+def _kept_codes(shell: Any, body: list[Step], file_name: str, keeper: Keeper) -> Iterator[CodeType]:
+    """The same from where the cell goes on; what was done is compiled for the sake of ``__future__`` imports."""
+    for index, node in enumerate(body):
+        step = keeper.step(index, node)
+        code = _compiled(shell, node if step is None else step, file_name)
+        if step is not None:
+            yield keeper.fitted(code)
+            keeper.passed(index)
+
+
+def _compiled(shell: Any, node: Step, file_name: str) -> CodeType:
+    mode = "single" if isinstance(node, ast.Interactive) else "exec"
+    with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+        code: CodeType = shell.compile(node, file_name, mode)
+    return code
 
 
 def _in_loop(steps: Coroutine[Any, Any, BaseException | None]) -> BaseException | None:

@@ -6,20 +6,20 @@ import contextlib
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from greenkernel.errors import IntegrityError
 from greenkernel.mounts import mounted_below
 from greenkernel.records import FileChange, SourceFile
-from greenkernel.store.blobs import Blobs
+from greenkernel.store.blobs import Blobs, BlobWriter
 
 FILES_MAX_BYTES = 2 * 2**30
 FILES_MOST = 10_000
 _LONGEST_NAME = 255
 # What belongs to the interpreter or the notebook and not to the cell.
-_PASSED_OVER = frozenset({"__pycache__", ".ipynb_checkpoints"})
+PASSED_OVER = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class FilesBefore:
         self._sent: Mapping[str, str] = {file.path: file.blob for file in sent}
         self._before = dict(_stamps(folder))
 
-    def changes(self, blobs: Blobs) -> tuple[tuple[FileChange, ...], dict[str, str]]:
+    def changes(self, blobs: BlobWriter) -> tuple[tuple[FileChange, ...], dict[str, str]]:
         """What the cell has left otherwise than it found it; new contents are stored.
 
         Returns:
@@ -69,9 +69,11 @@ class FilesBefore:
                 found += self._file(path, blobs, left_out, executable=stamp.executable)
         gone = [path for path in self._sent if path not in now]
         found += [FileChange(path=path, kind="deleted", base=self._sent[path]) for path in gone]
+        folders = [path for path, stamp in self._before.items() if stamp.folder and path not in now]
+        found += [FileChange(path=path, kind="folder deleted") for path in sorted(folders, reverse=True)]
         return tuple(found), left_out
 
-    def _file(self, path: str, blobs: Blobs, left_out: dict[str, str], *, executable: bool) -> list[FileChange]:
+    def _file(self, path: str, blobs: BlobWriter, left_out: dict[str, str], *, executable: bool) -> list[FileChange]:
         base = self._sent.get(path)
         try:
             with mapped(self._folder / path) as data:
@@ -134,6 +136,36 @@ def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
     return target
 
 
+def apply_changes(changes: tuple[FileChange, ...], get: Callable[[str], memoryview], folder: Path) -> None:
+    """Make a folder what it was when the changes were listed.
+
+    Args:
+        changes: As `FilesBefore.changes` listed them.
+        get: Gives the bytes behind an address.
+        folder: As it was before them.
+
+    Raises:
+        IntegrityError: A path would leave the folder.
+    """
+    for change in changes:
+        if change.kind in ("folder", "folder deleted"):
+            place = below(folder, change.path)
+            place.mkdir(parents=True, exist_ok=True) if change.kind == "folder" else place.rmdir()
+            continue
+        target = named_below(folder, change.path)
+        if change.kind == "file" and change.blob is not None and not target.is_symlink():
+            target = below(folder, change.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(get(change.blob))
+            if change.executable:
+                target.chmod(target.stat().st_mode | stat.S_IXUSR)
+        elif change.kind in ("deleted", "link"):
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+            if change.link is not None and is_link_inside(target, change.link, folder):
+                target.symlink_to(change.link)
+
+
 def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
     """Files and folders below a folder, by relative path, and links inside of it.
 
@@ -142,7 +174,7 @@ def _stamps(folder: Path) -> Iterator[tuple[str, _Stamp]]:
     mounted = mounted_below(folder.resolve())
     for place, folders, files in os.walk(folder):
         here = Path(place).resolve()
-        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and here / name not in mounted)
+        folders[:] = sorted(name for name in folders if name not in PASSED_OVER and here / name not in mounted)
         for name in (*folders, *sorted(name for name in files if here / name not in mounted)):
             path = Path(place) / name
             with contextlib.suppress(OSError):  # it is gone by now

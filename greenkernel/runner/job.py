@@ -19,9 +19,10 @@ WORK = "work"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerJob:
-    """One epoch as its runner sees it. ``memory_bytes`` is the limit, ``grace_s`` the time from SIGTERM to the end.
+    """One epoch as its runner sees it.
 
-    ``folder`` is the notebook's folder at home.
+    ``memory_bytes`` is the limit, ``grace_s`` the time from SIGTERM to the end, ``lost_every_s`` how often in the mean
+    the site takes the process away unasked. ``folder`` is the notebook's folder at home.
     """
 
     run: str
@@ -30,6 +31,7 @@ class RunnerJob:
     cores: int
     memory_bytes: int
     grace_s: float
+    lost_every_s: float
     folder: str
     store: StoreAddress
     key: bytes = field(repr=False)
@@ -60,6 +62,7 @@ def take_job(environment: MutableMapping[str, str]) -> RunnerJob:
             cores=int(job["cores"]),
             memory_bytes=int(job["memory_bytes"]),
             grace_s=float(job["grace_s"]),
+            lost_every_s=float(job["lost_every_s"]),
             folder=str(job["folder"]),
             store=StoreAddress(url=store["url"], options=_strings(store["options"])),
             key=bytes.fromhex(environment.pop(KEY)),

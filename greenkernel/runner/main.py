@@ -9,21 +9,36 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
 from greenkernel.osfacts import end_descendants
-from greenkernel.records import Progress, RecordRef, Result
+from greenkernel.records import Capture, Progress, RecordRef, Result
 from greenkernel.runner.job import WORK, RunnerJob, take_job
 from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.report import Reporter, now
+from greenkernel.runner.snapshots.dangers import danger
+from greenkernel.runner.snapshots.keeper import Keeper, Process
+from greenkernel.runner.snapshots.pace import Pace
+from greenkernel.runner.snapshots.spool import FORMAT, SnapshotSpool
 from greenkernel.runner.usage import Usage
 from greenkernel.store.inner import Inner
 from greenkernel.store.runs import Claim, Drained, Failure, RunStore
+from greenkernel.store.snapshots import SUFFIX, Said, Snapshot, SnapshotStore, newest_first
 
+if TYPE_CHECKING:
+    from greenkernel.runner.collect import Before
+    from greenkernel.runner.files import FilesBefore
+    from greenkernel.runner.snapshots.state import Restored
+    from greenkernel.runner.surroundings import Surroundings
+
+# Snapshots that this very process could not go on from, when it begins once more.
+_REFUSED = "GREENKERNEL_REFUSED"
 # Left free of the grace period for writing the last records and the last word.
 _LAST_WORD_S = 2.0
 
@@ -34,10 +49,11 @@ def main() -> int:
     Returns:
         0 where the store holds this epoch's last word (result, drained or failure), else 1.
     """
+    environment = dict(os.environ)
     try:
         job = take_job(os.environ)
         store = job.open_store()
-        return Runner(job, store).run()
+        return Runner(job, store, environment).run()
     except GreenKernelError as e:
         print(f"greenkernel runner: {e}", file=sys.stderr)
         return 1
@@ -46,16 +62,28 @@ def main() -> int:
 class Runner:
     """The one process that an epoch has."""
 
-    def __init__(self, job: RunnerJob, store: RunStore) -> None:
+    def __init__(self, job: RunnerJob, store: RunStore, environment: Mapping[str, str]) -> None:
         self._job = job
         self._store = store
+        self._environment = environment
+        self._refused = tuple(name for name in environment.get(_REFUSED, "").split() if name)
         self._folder = Path.cwd()
         self._usage = Usage()
         self._leaving = threading.Lock()
         self._scope: RecordingScope | None = None
+        self._keeper: Keeper | None = None
+        self._snapshots: SnapshotSpool | None = None
+        self._resumed: Snapshot | None = None
         self._refused_records = 0
         self._believed_bytes = 0
-        self._reporter = Reporter(store, job.epoch, self._sub("spool"), self._progress, self._fenced)
+        self._reporter = Reporter(
+            store,
+            job.epoch,
+            self._sub("spool"),
+            self._progress,
+            self._fenced,
+            logged=len(store.logs(job.epoch)) if self._refused else 0,
+        )
 
     def run(self) -> int:
         """From the claim to the last word."""
@@ -68,6 +96,8 @@ class Runner:
             result = self._compute()
         except DrainedOut:
             # The thread that asked for it ends the process as soon as everything is shipped.
+            if self._keeper is not None:
+                self._keeper.end()
             threading.Event().wait()
             return 0
         except GreenKernelError as e:
@@ -87,18 +117,22 @@ class Runner:
             print(f"greenkernel runner: epoch {self._job.epoch} is not the run's last one", file=sys.stderr)
             return False
         claim = Claim(at=now(), host=socket.gethostname(), pid=os.getpid())
+        mine = self._store.claimed(self._job.epoch) if self._refused else None
+        if mine is not None and (mine.host, mine.pid) == (claim.host, claim.pid):
+            return True  # this very process, which has begun once more
         if not self._store.claim(self._job.epoch, claim):
             print(f"greenkernel runner: epoch {self._job.epoch} has a runner already", file=sys.stderr)
             return False
         return True
 
     def _compute(self) -> Result:
-        from greenkernel.runner.collect import Before, collect
+        from greenkernel.runner.collect import collect
         from greenkernel.runner.execute import execute
         from greenkernel.runner.files import FilesBefore
         from greenkernel.runner.owned import owners
-        from greenkernel.runner.restore import restore, surroundings_of
+        from greenkernel.runner.restore import prepare, surroundings_of
 
+        modules = frozenset(sys.modules)
         submission = self._store.submission()
         request, capture = submission.request, submission.capture
         advice = self._store.advice()
@@ -108,11 +142,9 @@ class Runner:
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)
         work = self._work()
-        inner = Inner()
-        namespace = restore(capture, self._store.blobs, work, script=request.script, inner=inner)
+        namespace = prepare(capture, self._store.blobs, work, script=request.script)
         surroundings = surroundings_of(capture, self._store.blobs, work)
         files = FilesBefore(work, capture.files)
-        before = Before.of(namespace, capture, inner)
         scope = RecordingScope(
             spool=self._sub("spool"),
             believed=self._sub("believed"),
@@ -120,6 +152,8 @@ class Runner:
             cores=self._job.cores,
             logical_cores=request.logical_cores,
         )
+        before, restored = self._fill(namespace, capture, believed, work, scope)
+        self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, files, scope, restored)
         with scope:
             self._scope = scope
             outcome = execute(
@@ -130,9 +164,12 @@ class Runner:
                 passes=DrainedOut,
                 surroundings=surroundings,
                 front_end=capture.front_end,
+                keeper=self._keeper,
             )
         if request.script is not None:
             outcome = outcome.as_script()
+        if outcome.error is not None and self._resumed is not None:
+            self._begin_again("*", f"it failed after it was gone on with ({outcome.error.type_name}), which may be why")
         result = collect(
             namespace,
             before,
@@ -147,12 +184,119 @@ class Runner:
             owned=owners(namespace, work.resolve()),
         )
         changes, left_out = files.changes(self._store.blobs)
+        if (unfinished := danger(threading.get_ident())) is not None:
+            left_out["what comes after the end of the cell"] = unfinished
         return replace(result, files=changes, not_returned={**result.not_returned, **left_out})
+
+    def _fill(
+        self,
+        namespace: dict[str, Any],
+        capture: Capture,
+        believed: tuple[RecordRef, ...],
+        work: Path,
+        scope: RecordingScope,
+    ) -> tuple[Before, Restored | None]:
+        """The notebook's values as they were sent, or as a snapshot has them."""
+        from greenkernel.runner.collect import Before
+        from greenkernel.runner.files import apply_changes
+        from greenkernel.runner.restore import fill
+        from greenkernel.runner.snapshots.state import put_back
+
+        snapshots = SnapshotStore(self._store, self._job.key)
+        found = self._newest(snapshots, believed)
+        if found is None:
+            inner = Inner()
+            fill(namespace, capture, self._store.blobs, inner=inner)
+            return Before.of(namespace, capture, inner), None
+        try:
+            apply_changes(found.files, snapshots.get, work)
+            restored = put_back(found.payload, namespace, snapshots, partial(Before.from_state, capture=capture))
+        except TemporaryError:
+            raise
+        # Whatever is wrong with it, there is another way.
+        except Exception as e:
+            self._begin_again(found.name, f"{type(e).__name__}: {e}")
+            raise
+        self._resumed = found
+        self._reporter.go_on(found.said)
+        scope.go_on(restored.calls)
+        return restored.before, restored
+
+    def _newest(self, snapshots: SnapshotStore, believed: tuple[RecordRef, ...]) -> Snapshot | None:
+        """The newest snapshot that can be gone on from; the cell begins anew where there is none."""
+        for ref in newest_first(believed):
+            if ref.name in self._refused or "*" in self._refused:
+                continue
+            try:
+                found = snapshots.read(ref)
+            except IntegrityError:
+                continue
+            if found.version == FORMAT:
+                return found
+        if self._refused:
+            self._reporter.go_on(Said())
+        return None
+
+    def _keeper_of(
+        self,
+        capture: Capture,
+        namespace: dict[str, Any],
+        modules: frozenset[str],
+        before: Before,
+        surroundings: Surroundings,
+        files: FilesBefore,
+        scope: RecordingScope,
+        restored: Restored | None,
+    ) -> Keeper:
+        from greenkernel.runner.owned import owners
+
+        found = self._resumed
+        known = {*capture.payload.buffers, *(found.parts if found is not None else ())}
+        self._snapshots = SnapshotSpool(
+            self._store, self._job.key, self._job.epoch, self._sub("parts"), files, known, self._total_cpu_s
+        )
+        self._reporter.snapshots = self._snapshots
+        work = self._work().resolve()
+        process = Process(
+            before=before,
+            namespace=namespace,
+            modules=modules,
+            surroundings=surroundings,
+            write=self._snapshots.write,
+            is_busy=lambda: self._snapshots is not None and self._snapshots.is_busy,
+            said=self._reporter.said,
+            calls=scope.calls,
+            owned=lambda: owners(namespace, work),
+        )
+        pace = Pace(self._job.lost_every_s, capture.payload.bytes)
+        place = found.place if found is not None else None
+        return Keeper(process, pace, place=place, restored=restored, differs=self._differs)
+
+    def _differs(self, reason: str) -> None:
+        assert self._resumed is not None
+        self._begin_again(self._resumed.name, reason)
+
+    def _begin_again(self, refused: str, reason: str) -> None:
+        """Begin this epoch once more without a snapshot (``*``: without any) that turned out to be worth nothing."""
+        print(f"greenkernel runner: the cell is not gone on with from {refused}: {reason}", file=sys.stderr)
+        with self._leaving:
+            self._reporter.finish()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            end_descendants(os.getpid())
+            os.chdir(self._folder)
+            environment = {**self._environment, _REFUSED: " ".join((*self._refused, refused))}
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+    def _total_cpu_s(self) -> float:
+        return self._usage.now().cpu_s + (self._resumed.cpu_s if self._resumed is not None else 0.0)
 
     def _fetch(self, believed: tuple[RecordRef, ...]) -> None:
         folder = self._sub("believed")
         self._believed_bytes = sum(ref.bytes for ref in believed)
         for ref in believed:
+            if ref.name.endswith(SUFFIX):
+                continue
             data = self._store.record(ref)
             if data is None:
                 self._refused_records += 1  # recomputed, and counted in the receipt
@@ -172,15 +316,16 @@ class Runner:
         if self._scope is None:
             return began
         tasks = self._scope.progress()
+        last = (self._snapshots.last if self._snapshots is not None else None) or self._resumed
         return replace(
             began,
             fraction=tasks.done / tasks.total if tasks.total else None,
             tasks_done=tasks.done,
             tasks_total=tasks.total,
             reused_tasks=tasks.reused,
-            reused_cpu_s=tasks.reused_cpu_s,
+            reused_cpu_s=tasks.reused_cpu_s + (self._resumed.cpu_s if self._resumed is not None else 0.0),
             recomputed_tasks=tasks.recomputed + self._refused_records,
-            recorded_cpu_s=tasks.task_cpu_s + tasks.reused_cpu_s,
+            recorded_cpu_s=max(tasks.task_cpu_s + tasks.reused_cpu_s, last.cpu_s if last is not None else 0.0),
             record_bytes=self._believed_bytes + self._reporter.record_bytes,
             left_cpu_s=tasks.left_cpu_s,
             not_recorded=tasks.not_recorded,
@@ -190,8 +335,12 @@ class Runner:
     def _drain(self) -> None:
         """Asked to leave: finish or drop what is in flight, ship, say so, and end the process from this thread."""
         deadline = time.monotonic() + max(0.0, self._job.grace_s - _LAST_WORD_S)
+        if self._keeper is not None:
+            self._keeper.leave()
         if self._scope is not None:
             self._scope.drain(max(0.0, deadline - time.monotonic()))
+        if self._keeper is not None:
+            self._keeper.wait(max(0.0, deadline - time.monotonic()))
         with self._leaving:  # a result that is being written goes first; then the process has ended by itself
             if self._store.result() is None:
                 self._reporter.finish()

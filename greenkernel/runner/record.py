@@ -18,7 +18,7 @@ import tempfile
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from types import TracebackType
@@ -63,9 +63,8 @@ class RecordingScope:
         )
         self._width = Width(cores=cores, logical_cores=logical_cores)
         self._ledger = Ledger()
-        self._section = ""
         self._believed: frozenset[str] = frozenset()
-        self._calls: Counter[tuple[str, str]] = Counter()
+        self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
 
@@ -94,14 +93,15 @@ class RecordingScope:
         """Tasks done, reused and recorded so far; may be asked from any thread."""
         return self._ledger.progress()
 
-    def begin_section(self, label: str) -> None:
-        """Count equal calls anew from here on, under ``label``.
-
-        Whoever skips a part of a cell that is already done says so, or a later equal call would take the records of the
-        skipped one.
-        """
+    def calls(self) -> dict[str, int]:
+        """How often each call was made so far."""
         with self._lock:
-            self._section = label
+            return dict(self._calls)
+
+    def go_on(self, calls: Mapping[str, int]) -> None:
+        """Count on from there: the calls before were made in another process."""
+        with self._lock:
+            self._calls = Counter(calls)
 
     def drain(self, deadline_s: float) -> bool:
         """Let no new task start and wait for those in flight; may be called from any thread, also where nothing runs.
@@ -190,14 +190,13 @@ class RecordingScope:
     def _names(self, place: Place, first: str) -> Callable[[int, str], str]:
         """Names of the records of a call whose first task has the digest ``first``."""
         with self._lock:
-            section = self._section
-            before = self._calls[section, first]
-            self._calls[section, first] += 1
+            before = self._calls[first]
+            self._calls[first] += 1
         # A task that ran in a process of its own has left no changes to its arguments in its record.
         isolated = place is Place.PROCESS
 
         def name(index: int, digest: str) -> str:
-            parts = ("task 1", section, first, before, index, isolated, digest)
+            parts = ("task 2", first, before, index, isolated, digest)
             return keyed_hash(self._folders.key, repr(parts).encode()) + SUFFIX
 
         return name

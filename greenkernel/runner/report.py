@@ -9,7 +9,9 @@ from pathlib import Path
 
 from greenkernel.errors import TemporaryError
 from greenkernel.records import Progress
+from greenkernel.runner.snapshots.spool import SnapshotSpool
 from greenkernel.store.runs import LogEvent, RunStore
+from greenkernel.store.snapshots import Said
 
 _FLUSH_EVERY_S = 0.2
 _PROGRESS_EVERY_S = 0.5
@@ -24,11 +26,19 @@ class Reporter:
         epoch: The epoch that this runner has claimed.
         spool: Folder in which finished tasks appear as ``*.rec`` (written aside and renamed).
         progress: Asked for the present progress each half second.
+        logged: Chunks of the epoch's log that are in the store already.
         fenced: Called once when a later epoch has been opened: nothing of this one is believed any more.
     """
 
     def __init__(
-        self, store: RunStore, epoch: int, spool: Path, progress: Callable[[], Progress], fenced: Callable[[], None]
+        self,
+        store: RunStore,
+        epoch: int,
+        spool: Path,
+        progress: Callable[[], Progress],
+        fenced: Callable[[], None],
+        *,
+        logged: int = 0,
     ) -> None:
         self._store = store
         self._epoch = epoch
@@ -36,8 +46,10 @@ class Reporter:
         self._progress = progress
         self._fenced = fenced
         self._events: list[LogEvent] = []
-        self._sequence = 0
+        self._sequence = logged
         self._shipped: dict[str, int] = {}
+        self._counts = dict.fromkeys(("stdout", "stderr", "displays"), 0)
+        self.snapshots: SnapshotSpool | None = None
         self._lock = threading.Lock()
         self._ship_lock = threading.Lock()
         self._stop = threading.Event()
@@ -50,12 +62,27 @@ class Reporter:
     def emit(self, event: LogEvent) -> None:
         """Take a log event; neighbouring text of one stream is merged."""
         with self._lock:
+            if event.kind in ("stdout", "stderr"):
+                self._counts[event.kind] += len(event.text)
+            else:
+                self._counts["displays"] += 1
             last = self._events[-1] if self._events else None
             text_follows = last is not None and last.kind == event.kind and event.kind in ("stdout", "stderr")
             if last is not None and text_follows and len(last.text) < _MERGE_UP_TO:
                 self._events[-1] = LogEvent(at=last.at, kind=last.kind, text=last.text + event.text)
             else:
                 self._events.append(event)
+
+    def said(self) -> Said:
+        """What has been printed and shown until now, over all epochs."""
+        with self._lock:
+            return Said(**self._counts)
+
+    def go_on(self, said: Said) -> None:
+        """What follows comes after that much: said to who reads the log, too."""
+        with self._lock:
+            self._counts = {"stdout": said.stdout, "stderr": said.stderr, "displays": said.displays}
+            self._events.append(LogEvent(at=now(), kind="go_on", data=dict(self._counts)))
 
     @property
     def record_bytes(self) -> int:
@@ -72,9 +99,16 @@ class Reporter:
     def ship(self) -> None:
         """Ship everything that is there now."""
         with self._ship_lock:
-            self._ship_events()
-            self._ship_records()
+            self._ship_all()
             self._store.put_progress(self._epoch, self._progress())
+
+    def _ship_all(self) -> None:
+        # Asked for first: what was printed until a snapshot is in the store before it.
+        snapshot = self.snapshots.waiting() if self.snapshots is not None else None
+        self._ship_events()
+        self._ship_records()
+        if self.snapshots is not None and snapshot is not None:
+            self.snapshots.ship(snapshot)
 
     def _loop(self) -> None:
         ticks = 0
@@ -83,8 +117,7 @@ class Reporter:
             ticks += 1
             try:
                 with self._ship_lock:
-                    self._ship_events()
-                    self._ship_records()
+                    self._ship_all()
                     if ticks % per_progress == 1:
                         self._store.put_progress(self._epoch, self._progress())
                         if self._store.epoch(self._epoch + 1) is not None:

@@ -26,21 +26,27 @@ INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 def restore(
     capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None, inner: Inner | None = None
 ) -> dict[str, Any]:
-    """Make this process ready for the cell; the process belongs to the cell from then on.
+    """Make this process ready for the cell, and give the notebook's namespace: `prepare`, then `fill`."""
+    namespace = prepare(capture, blobs, folder, script=script)
+    fill(namespace, capture, blobs, inner=inner)
+    return namespace
+
+
+def prepare(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None) -> dict[str, Any]:
+    """All but the notebook's values; the process belongs to the cell from then on.
 
     The working folder becomes ``folder``, local modules are imported from there, and ``__main__`` is a new module
-    whose namespace is returned, with the captured values in it.
+    whose namespace is returned.
 
     Args:
         capture: What travels.
         blobs: Where it is.
         folder: An existing folder of the cell's own.
         script: The cell is a Python file of this name: it is there, and knows its name.
-        inner: Gets the changeable objects inside of the captured values.
 
     Raises:
         IntegrityError: A blob is not what was sent, or a path leaves the folder.
-        UserError: Another Python version, or an object cannot be rebuilt here.
+        UserError: Another Python version.
     """
     check_python(capture.python_version)
     for name in capture.folders:
@@ -59,13 +65,28 @@ def restore(
         namespace["__file__"] = str(path)
     for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    return namespace
+
+
+def fill(namespace: dict[str, Any], capture: Capture, blobs: Blobs, *, inner: Inner | None = None) -> None:
+    """Put the captured values into the namespace.
+
+    Args:
+        namespace: As `prepare` gave it.
+        capture: What travels.
+        blobs: Where it is.
+        inner: Gets the changeable objects inside of the captured values.
+
+    Raises:
+        IntegrityError: A blob is not what was sent.
+        UserError: An object cannot be rebuilt here.
+    """
     sent = load(capture.payload, blobs, namespace, inner=inner)
     namespace.update({name: value for name, value in sent.items() if not is_place(name)})
     patches.put({name: value for name, value in sent.items() if is_place(name)})
     share(capture.owned, namespace)
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
-    return namespace
 
 
 def surroundings_of(capture: Capture, blobs: Blobs, folder: Path) -> Surroundings:

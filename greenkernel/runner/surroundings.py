@@ -76,6 +76,15 @@ class Surroundings:
             else:
                 when_imported(kind.module, partial(self._put, kind))
 
+    def put_changes(self, changed: Taken) -> None:
+        """Put what the cell had changed in another process, also into libraries as soon as they are loaded."""
+        for kind in KINDS:
+            wanted = changed.get(kind.name)
+            if wanted and (kind.module is None or kind.module in sys.modules):
+                put(kind, wanted, self._root)
+            elif wanted and kind.module is not None:
+                when_imported(kind.module, partial(_put_later, kind, wanted, self._root))
+
     def changed(self) -> Taken:
         """What the cell has changed since; None stands for what it has removed."""
         found: Taken = {}
@@ -92,6 +101,10 @@ class Surroundings:
         before = _taken(kind, self._root)
         if before is not None:
             self._before[kind.name] = before
+
+
+def _put_later(kind: Kind, wanted: Mapping[str, Any], root: Path) -> None:
+    put(kind, wanted, root)
 
 
 def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:

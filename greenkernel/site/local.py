@@ -195,6 +195,7 @@ class EmbeddedSite:
                 "cores": job.cores,
                 "memory_bytes": job.memory_bytes,
                 "grace_s": job.grace_s,
+                "lost_every_s": job.lost_every_s,
                 "folder": job.folder,
             },
             "owner": job.owner,

@@ -6,6 +6,7 @@ import hmac
 import mmap
 import os
 import re
+from typing import Protocol
 
 from greenkernel.errors import IntegrityError, PermanentError
 from greenkernel.store.hashing import AddressHash, keyed_hash
@@ -14,6 +15,26 @@ from greenkernel.store.objects import ObjectStore
 # What hashing on all cores and writing may take besides the bytes themselves.
 _SPARE_BYTES = (64 << 20) + (os.cpu_count() or 1) * (4 << 20)
 _ADDRESS = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobWriter(Protocol):
+    """Takes bytes and gives their address."""
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Keep bytes; returns their address."""
+        ...
+
+
+class BlobReader(Protocol):
+    """Gives the bytes behind an address, verified."""
+
+    def get(self, address: str) -> memoryview:
+        """The bytes."""
+        ...
+
+    def read_into(self, address: str, target: memoryview) -> None:
+        """The bytes, into memory that is there."""
+        ...
 
 
 class Blobs:

@@ -19,27 +19,31 @@ def imported(name: str) -> ModuleType:
     """
     if (known := sys.modules.get(name)) is not None:
         return known
-    with _silence():
+    with silence():
         return importlib.import_module(name)
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Nothing that this thread prints is seen; what others print is."""
-    with redirect_stdout(_Others(sys.stdout)), redirect_stderr(_Others(sys.stderr)):
-        yield
+    out, err = _Others(sys.stdout), _Others(sys.stderr)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
+    finally:  # somebody may have kept them
+        out.muted = err.muted = 0
 
 
 class _Others:
-    """A stream for everybody but the thread that made it."""
+    """A stream for everybody but the thread ``muted``, the one that made it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._muted = threading.get_ident()
+        self.muted = threading.get_ident()
 
     def write(self, text: str) -> int:
         """Write, or not."""
-        return len(text) if threading.get_ident() == self._muted else int(self._stream.write(text))
+        return len(text) if threading.get_ident() == self.muted else int(self._stream.write(text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

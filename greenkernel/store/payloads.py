@@ -19,7 +19,7 @@ from typing import Any, cast
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
 from greenkernel.store.arrays import Shared, Stored
-from greenkernel.store.blobs import Blobs
+from greenkernel.store.blobs import BlobReader, BlobWriter
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.inner import Inner
@@ -60,7 +60,7 @@ class Dumped:
 class _Attempt:
     """One pass over the objects; ``shared`` is known from an earlier pass where arrays share memory."""
 
-    blobs: Blobs
+    blobs: BlobWriter
     namespace: Mapping[str, object] | None
     references: Mapping[int, str]
     parts: Mapping[str, tuple[str, object]]
@@ -171,7 +171,7 @@ class _Attempt:
 
 def dump(
     objects: Mapping[str, object],
-    blobs: Blobs,
+    blobs: BlobWriter,
     namespace: Mapping[str, object] | None = None,
     *,
     follow: bool = False,
@@ -214,7 +214,7 @@ def dump(
 
 def load(
     payload: Payload,
-    blobs: Blobs,
+    blobs: BlobReader,
     namespace: dict[str, Any],
     *,
     refer: Callable[[str], object] = shipped,
@@ -227,7 +227,7 @@ def load(
 
 def entries(
     payload: Payload,
-    blobs: Blobs,
+    blobs: BlobReader,
     namespace: dict[str, Any],
     *,
     refer: Callable[[str], object] = shipped,
@@ -287,7 +287,7 @@ def _next(reader: Reader, last: str | None) -> tuple[str, Any]:
         ) from e
 
 
-def _buffers(payload: Payload, uses: bytes, blobs: Blobs) -> Iterator[Any]:
+def _buffers(payload: Payload, uses: bytes, blobs: BlobReader) -> Iterator[Any]:
     for address, use in zip(payload.buffers, uses, strict=True):
         # The store's bytes cannot be written: a copy where the original could, and nobody else makes one.
         if use == _COPIED:
@@ -309,10 +309,26 @@ class _Hashing:
         return len(data)
 
 
-def digest(value: object, namespace: Mapping[str, object] | None) -> str | None:
+class _Anywhere(Writer):
+    """Does not see whether texts and types of numpy are one object or two: reading makes new ones."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        """What stands for one of these."""
+        kind = type(obj)
+        if kind is str:
+            return f"text {obj}"
+        return f"type {obj}" if kind.__module__ == "numpy.dtypes" or kind.__name__ == "dtype" else None
+
+
+def digest(value: object, namespace: Mapping[str, object] | None, *, anywhere: bool = False) -> str | None:
     """A hash of a value's content; None where it cannot be pickled.
 
     Equal digests within one process mean that nothing in the value has changed.
+
+    Args:
+        value: Anything.
+        namespace: The notebook's namespace.
+        anywhere: Make it comparable with that of a copy in another process; slower.
     """
     sink = _Hashing()
 
@@ -324,7 +340,7 @@ def digest(value: object, namespace: Mapping[str, object] | None) -> str | None:
         return False
 
     try:
-        Writer(sink, take, namespace=namespace, stable=True).dump(value)
+        (_Anywhere if anywhere else Writer)(sink, take, namespace=namespace, stable=True).dump(value)
     # A reducer of any library may raise anything.
     except Exception:
         return None

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import artists, closed, numpys, singletons
+from greenkernel.store import artists, caches, closed, instances, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -33,7 +33,6 @@ _GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
 _MEMBERS = "greenkernel members"
 _CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
-_Cached = type(functools.lru_cache(lambda: None))
 # What newer cloudpickles write instead of the name of a code's file.
 _NO_FILE = "<dynamic-code>"
 
@@ -119,21 +118,24 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._function(obj)
         if kind is types.CodeType and not self._stable:
             return self._code(obj)
-        if kind is _Cached and self._is_ours(obj.__wrapped__):
+        if kind is caches.KIND and self._is_ours(obj.__wrapped__):
             self._need(obj.__name__, obj, obj.__name__)
-            return _cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)))
+            return caches.reduced(obj)
         if is_plain_array(obj):
             return self._array(obj)
         if is_block(obj):
             return self._block(obj)
         if isinstance(obj, type):
             return self._class(obj)
-        for rare in (numpys, closed, artists):
+        for rare in (numpys, closed, artists, instances):
             if (found := rare.reduced(obj, kind)) is not None:
                 return found
         return self._other(obj, kind)
 
     def _other(self, obj: Any, kind: type) -> Any:
+        if kind is typing.NewType and obj.__module__ == "__main__":
+            self._need(obj.__name__, obj, obj.__name__)
+            return _new_type, (obj.__name__, obj.__supertype__)
         if kind is functools.cached_property:  # some Pythons keep a lock in it
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if isinstance(obj, BaseException) and (attributes := _needs_help(obj, kind)) is not None:
@@ -463,15 +465,15 @@ def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseExcepti
     return made
 
 
+def _new_type(name: str, supertype: Any) -> Any:
+    made: Any = cast("Any", typing.NewType)(name, supertype)
+    made.__module__ = "__main__"
+    return made
+
+
 def _original(module: str, name: str) -> Any:
     """A function of a library; where the notebook's own shall stand in its place, that is put there later."""
     return getattr(imported(module), name)
-
-
-def _cached(function: Any, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:
-    wrapper = functools.lru_cache(**parameters)(function)
-    vars(wrapper).update(attributes)
-    return wrapper
 
 
 _SINGLE_DISPATCH_HAS = ("registry", "dispatch", "register", "_clear_cache")

@@ -8,6 +8,13 @@ from typing import Any
 
 from greenkernel.records import Frame
 
+# Names that a module has of itself: neither sent nor brought back.
+OF_THE_INTERPRETER = frozenset(
+    {
+        *("__builtins__", "__builtin__", "__name__", "__loader__", "__spec__", "__package__", "__file__", "__cached__"),
+        *("__path__", "__main__", "__session__", "__warningregistry__"),
+    }
+)
 VALUE = "value"
 ORIGIN = "origin"
 _NAME = "name "

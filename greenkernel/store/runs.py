@@ -143,10 +143,12 @@ class LogEvent:
 
     ``data`` is a MIME bundle for displays and for values (``result``); of an ``error``, which does not end the cell, it
     has the name, the text and the lines. ``late`` is what came after an error that ended the cell, such as its figures.
+    ``go_on`` shows nothing: what follows comes after as many characters and displays as ``data`` says, of all that the
+    cell prints and shows.
     """
 
     at: datetime
-    kind: Literal["stdout", "stderr", "display", "result", "error", "update_display", "clear_output"]
+    kind: Literal["stdout", "stderr", "display", "result", "error", "update_display", "clear_output", "go_on"]
     text: str = ""
     data: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
@@ -369,6 +371,10 @@ class RunStore:
     def record(self, ref: RecordRef) -> memoryview | None:
         """The bytes of a record; whether they are believed is checked where they are read."""
         return self.objects.get(self.record_name(ref.epoch, ref.name))
+
+    def delete_records(self, number: int, *names: str) -> None:
+        """Remove records that a later one has made worthless."""
+        self.objects.delete(*(self.record_name(number, name) for name in names))
 
     def records(self, number: int) -> list[tuple[str, int]]:
         """Name and bytes of each record that an epoch has in the store."""

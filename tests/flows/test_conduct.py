@@ -75,6 +75,9 @@ class FixedAdviser:
     def secrets(self, submission: Submission, epoch: EpochOpen) -> Mapping[str, str]:
         return {"KEY": "secret"}
 
+    def lost_every_s(self, site: str) -> float:
+        return 7200.0
+
     def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
         self.receipts.append(seen)
         facts = RunFacts(

@@ -18,6 +18,7 @@ from tests.notebooks import (
     cells_output,
     cells_patches,
     cells_settings,
+    cells_strangers,
 )
 from tests.notebooks.compare import Case, Pair
 
@@ -31,6 +32,7 @@ TABLES = (
     cells_magics,
     cells_libraries,
     cells_settings,
+    cells_strangers,
     cells_patches,
 )
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.CASES)

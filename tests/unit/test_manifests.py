@@ -76,6 +76,7 @@ def test_the_runner_is_told_its_job() -> None:
         "cores": 2,
         "memory_bytes": 3 << 30,
         "grace_s": 20.5,
+        "lost_every_s": 7200.0,
         "folder": "/home/ada/study",
     } == json.loads(environment["GREENKERNEL_JOB"])
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}

@@ -182,21 +182,18 @@ def test_equal_calls_are_told_apart(home: Home) -> None:
     assert first == home.run(cell)
 
 
-def test_sections_tell_equal_calls_apart_when_one_is_skipped(home: Home) -> None:
+def test_calls_are_counted_on_where_the_first_ones_are_skipped(home: Home) -> None:
     """A statement that is not run again does not leave its records to the next one."""
-
-    def cell(statements: tuple[str, ...]) -> dict[str, Any]:
-        done = {}
-        with (scope := home.scope()):
-            for label in statements:
-                scope.begin_section(label)
-                done[label] = Parallel(n_jobs=2)(delayed(worker)() for _ in range(2))
-        for path in home.left():
-            (home.folder / "believed" / path.name).write_bytes(path.read_bytes())
-        return done
-
-    both = cell(("one", "two"))
-    assert both["two"] == cell(("two",))["two"]
+    call = lambda: Parallel(n_jobs=2)(delayed(worker)() for _ in range(2))  # noqa: E731
+    with (first := home.scope()):
+        call()
+        calls = first.calls()
+        second = call()
+    for path in home.left():
+        (home.folder / "believed" / path.name).write_bytes(path.read_bytes())
+    with (later := home.scope()):
+        later.go_on(calls)
+        assert second == call()
 
 
 def test_two_threads_of_a_cell(home: Home) -> None:

@@ -176,6 +176,7 @@ def _environment(job: JobSpec, settings: PodSettings) -> dict[str, str]:
         "cores": job.cores,
         "memory_bytes": job.memory_bytes,
         "grace_s": job.grace_s,
+        "lost_every_s": job.lost_every_s,
         "folder": job.folder,
     }
     return {

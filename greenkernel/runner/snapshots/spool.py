@@ -1,0 +1,147 @@
+"""Snapshots on their way: written on the runner's own disk by the cell's thread, shipped by the reporter's."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from greenkernel.errors import PermanentError
+from greenkernel.records import Payload
+from greenkernel.runner.files import FilesBefore, mapped
+from greenkernel.runner.snapshots.parts import Parts
+from greenkernel.runner.snapshots.state import Moment, written
+from greenkernel.store.runs import RunStore
+from greenkernel.store.snapshots import Place, Said, Snapshot, SnapshotStore
+
+# Of what is written; snapshots of another one, or of another Python, are not gone on from.
+FORMAT = f"1, Python {'.'.join(map(str, sys.version_info[:3]))}"
+# In the store; older ones are removed.
+_KEPT = 2
+
+
+class SnapshotSpool:
+    """Writes and ships the snapshots of one epoch.
+
+    Args:
+        store: The run's objects.
+        key: The home's key.
+        epoch: The epoch that this runner has claimed.
+        folder: Where parts lie until they are shipped.
+        files: The files of the cell's folder as it found them.
+        known: Addresses of what the store has: of the payload, and of the snapshot that was gone on from.
+        cpu_s: CPU seconds that lead to here, over all epochs.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        key: bytes,
+        epoch: int,
+        folder: Path,
+        files: FilesBefore,
+        known: Iterable[str],
+        cpu_s: Callable[[], float],
+    ) -> None:
+        self._run = store
+        self._store = SnapshotStore(store, key)
+        self._key = key
+        self._epoch = epoch
+        self._folder = folder
+        self._files = files
+        self._cpu_s = cpu_s
+        self._payload = frozenset(known)
+        self._parts = Parts(folder, key, self._payload)
+        # Held while parts are written: who removes some must not take those that are just being relied on.
+        self._writing = threading.Lock()
+        self._number = 0
+        self._waiting: Snapshot | None = None
+        self._shipped: list[Snapshot] = []
+
+    @property
+    def last(self) -> Snapshot | None:
+        """The newest one that is in the store."""
+        return self._shipped[-1] if self._shipped else None
+
+    @property
+    def is_busy(self) -> bool:
+        """True while one waits to be shipped."""
+        return self._waiting is not None
+
+    @property
+    def count(self) -> int:
+        """Snapshots written so far."""
+        return self._number
+
+    def write(self, moment: Moment, place: Place, said: Said, namespace: dict[str, Any]) -> None:
+        """Write one; it takes the place of one that has not been shipped yet.
+
+        Raises:
+            CannotTravelError: Something in the moment cannot be pickled.
+            PermanentError: A file of the cell's folder cannot be kept.
+            OSError: The disk is full.
+        """
+        with self._writing:
+            payload: Payload = written(moment, namespace, self._parts)
+            changes, left_out = self._files.changes(self._parts)
+            if left_out:
+                name, why = next(iter(left_out.items()))
+                raise PermanentError(f"{name} cannot be kept: {why}")
+            self._number += 1
+            self._waiting = Snapshot(
+                version=FORMAT,
+                epoch=self._epoch,
+                number=self._number,
+                at=datetime.now(UTC),
+                cpu_s=self._cpu_s(),
+                place=place,
+                payload=payload,
+                files=changes,
+                said=said,
+            )
+
+    def waiting(self) -> Snapshot | None:
+        """What is to be shipped next; what the cell had printed until then goes first."""
+        return self._waiting
+
+    def ship(self, snapshot: Snapshot) -> None:
+        """Bring one into the store: its parts, then itself; and remove older ones.
+
+        Raises:
+            TemporaryError: The store is away.
+        """
+        for address in dict.fromkeys(snapshot.parts):
+            path = self._folder / address
+            if path.exists():
+                with mapped(path) as data:
+                    self._store.put_part(address, data)
+        self._run.put_record(self._epoch, snapshot.name, snapshot.to_bytes(self._key))
+        if self._waiting is snapshot:
+            self._waiting = None
+        self._shipped.append(snapshot)
+        if self._run.epoch(self._epoch + 1) is None and self._writing.acquire(blocking=False):
+            try:
+                gone = self._worthless()
+            finally:
+                self._writing.release()
+            self._store.delete_parts(*gone)
+
+    def _worthless(self) -> set[str]:
+        """Parts that no snapshot needs any more; nothing of them is written meanwhile.
+
+        Where a later epoch has been opened nothing is removed: it relies on what there was then.
+        """
+        if self._waiting is None:
+            for path in self._folder.iterdir():
+                if path.is_file():
+                    path.unlink()
+        gone, self._shipped = self._shipped[:-_KEPT], self._shipped[-_KEPT:]
+        kept = [*self._shipped, *([self._waiting] if self._waiting is not None else [])]
+        needed = {part for one in kept for part in one.parts}
+        parts = {part for one in gone for part in one.parts} - needed - self._payload
+        self._parts.forget(parts)
+        self._run.delete_records(self._epoch, *(one.name for one in gone))
+        return parts

@@ -1,0 +1,204 @@
+"""All that a running cell's process holds and no other could know: written as one payload, and put into a new process.
+
+What the cell found when it began is a part of it (`Before`), so that what goes home at the end is the same as without a
+move: the objects that were sent are known by the names and numbers that they were sent under.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from greenkernel.records import Payload
+from greenkernel.runner import patches, record_dice
+from greenkernel.runner.collect import Before
+from greenkernel.runner.owned import share
+from greenkernel.runner.snapshots import figures
+from greenkernel.runner.surroundings import Taken, pickled, unpickled
+from greenkernel.store import returned
+from greenkernel.store.blobs import BlobReader, BlobWriter
+from greenkernel.store.imports import imported, silence
+from greenkernel.store.payloads import dump, entries
+from greenkernel.store.returned import ModuleName
+
+_LOCAL = "local "
+_LOOP = "loop "
+_FACTS = "facts"
+_BEFORE = "as it began"
+_WARNED = "__warningregistry__"
+_FIGURES = "figures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A cell between two of its instructions.
+
+    Attributes:
+        before: The namespace as the cell found it.
+        names: The notebook's names now, without those of the shell.
+        local: The names of the function that is under way.
+        loops: What is left of the data of loops that are under way.
+        settings: Process-wide settings that the cell has changed.
+        contexts: The same as ``with`` blocks found them that are under way.
+        calls: Joblib calls that were made so far.
+        value: What the cell has shown last.
+        modules: Modules that were loaded since the cell began.
+        owned: Names that share their objects with modules.
+    """
+
+    before: Before
+    names: Mapping[str, Any]
+    local: Mapping[str, Any]
+    loops: Mapping[int, Iterator[Any]]
+    settings: Taken
+    contexts: Mapping[str, Taken]
+    calls: Mapping[Any, int]
+    value: object
+    modules: tuple[str, ...]
+    owned: Mapping[str, tuple[str, ...]]
+
+
+def written(moment: Moment, namespace: dict[str, Any], blobs: BlobWriter) -> Payload:
+    """Write a moment.
+
+    Args:
+        moment: What it is.
+        namespace: The notebook's namespace.
+        blobs: Where the bytes go.
+
+    Raises:
+        CannotTravelError: Something of it cannot be pickled; the message has its name.
+    """
+    facts = {
+        "settings": pickled(moment.settings),
+        "contexts": {key: pickled(taken) for key, taken in moment.contexts.items()},
+        "dice": record_dice.take(),
+        "torch": _torch_dice(),
+        "calls": dict(moment.calls),
+        "modules": moment.modules,
+        "owned": dict(moment.owned),
+        "value": moment.value,
+        "order": tuple(moment.names),
+        "warned": namespace.get(_WARNED),
+    }
+    found: dict[str, Any] = {_FACTS: facts}
+    modules = [name for name, value in moment.names.items() if isinstance(value, types.ModuleType)]
+    others = [name for name in moment.names if name not in modules]
+    for name in (*modules, *others):
+        found[returned.name_key(name)] = _portable(moment.names[name])
+    for place, value in patches.find(namespace).items():
+        found[returned.name_key(place)] = value
+    for name, value in moment.local.items():
+        found[_LOCAL + name] = _portable(value)
+    for number, source in moment.loops.items():
+        found[f"{_LOOP}{number}"] = source
+    found[_BEFORE] = moment.before.state(_portable)
+    found[_FIGURES] = figures.take()
+    with silence():  # a class's own pickling may print
+        return dump(found, blobs, namespace).payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A moment in another process; see `Moment`."""
+
+    before: Before
+    local: dict[str, Any]
+    loops: dict[int, Iterator[Any]]
+    settings: Taken
+    contexts: Mapping[str, Taken]
+    calls: Mapping[Any, int]
+    value: object
+    throw: Callable[[], None]
+
+
+def put_back(
+    payload: Payload, namespace: dict[str, Any], blobs: BlobReader, make: Callable[[dict[str, Any]], Before]
+) -> Restored:
+    """Put a moment into this process: names, modules, patches and figures.
+
+    Args:
+        payload: As `written` gave it.
+        namespace: The notebook's, empty.
+        blobs: Where the bytes are.
+        make: Makes what the cell found from its state.
+
+    Raises:
+        IntegrityError: Bytes are not what was written.
+        UserError: An object cannot be rebuilt here.
+    """
+    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    for key, value in entries(payload, blobs, namespace):
+        if key == _FACTS:
+            facts = value
+            for name in facts["modules"]:
+                _load(name)
+        found[key] = _here(value)
+    names = returned.names_in(found)
+    namespace.update({name: names[name] for name in facts["order"]})
+    patches.put({name: value for name, value in names.items() if patches.is_place(name)})
+    share(facts["owned"], namespace)
+    figures.put(found[_FIGURES])
+    before = make({**found[_BEFORE], "values": {name: _here(one) for name, one in found[_BEFORE]["values"].items()}})
+
+    def throw() -> None:
+        if facts["dice"][1] is not None:
+            record_dice.load_numpy()
+        record_dice.put(facts["dice"])
+        _put_torch_dice(facts["torch"])
+        if facts["warned"] is not None:
+            namespace[_WARNED] = {**facts["warned"], **_filters_now()}
+
+    return Restored(
+        before=before,
+        local={key.removeprefix(_LOCAL): value for key, value in found.items() if key.startswith(_LOCAL)},
+        loops={int(key.removeprefix(_LOOP)): value for key, value in found.items() if key.startswith(_LOOP)},
+        settings=unpickled(facts["settings"]),
+        contexts={key: unpickled(taken) for key, taken in facts["contexts"].items()},
+        calls=facts["calls"],
+        value=facts["value"],
+        throw=throw,
+    )
+
+
+def _filters_now() -> dict[Any, Any]:
+    """What makes a registry of warnings valid for the filters as they are now; only Python itself knows the number."""
+    registry: dict[Any, Any] = {}
+    with silence(), contextlib.suppress(Warning):
+        warnings.warn_explicit("", UserWarning, "", 1, registry=registry)
+    return {"version": registry.get("version", 0)}
+
+
+def _portable(value: Any) -> Any:
+    return ModuleName(value.__name__) if isinstance(value, types.ModuleType) else value
+
+
+def _here(value: Any) -> Any:
+    return imported(value.name) if isinstance(value, ModuleName) else value
+
+
+def _load(name: str) -> None:
+    """A module that the cell had loaded; one that is missing is missed when it is used."""
+    try:
+        imported(name)
+    # A module may raise anything when it is executed out of its order.
+    except Exception:
+        return
+
+
+def _torch_dice() -> Any:
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None else torch.get_rng_state().numpy()
+
+
+def _put_torch_dice(state: Any) -> None:
+    if state is not None:
+        torch: Any = importlib.import_module("torch")
+        torch.set_rng_state(torch.from_numpy(state))

@@ -1,0 +1,23 @@
+"""Cells that are gone on with in another process, from each point where that can be, end as if nothing had been."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.flows.interrupted import tried
+from tests.flows.kept_cells import CELLS, Cell
+
+pytestmark = [pytest.mark.slow]
+
+_RATES = re.compile(r"\[[^\]]*it/s\]")
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])
+def test_gone_on_with_from_every_point(cell: Cell, tmp_path: Path) -> None:
+    """Names, text, displays, files and errors are those of a straight run, and there are enough points."""
+    trial = tried(cell.setup, cell.cell, tmp_path, most=16, skips=cell.skips, clean=lambda text: _RATES.sub("", text))
+    assert [] == trial.differences()
+    assert len(trial.kept.snapshots) >= cell.points, trial.why_not

@@ -1,0 +1,104 @@
+"""Cells with classes, folders and shell lines of the kind that strangers' notebooks have."""
+
+from __future__ import annotations
+
+from tests.notebooks.compare import Case, code
+
+CASES = (
+    Case(
+        shows="a dict whose attributes are its items",
+        before=("class Conf(dict):\n    __getattr__ = dict.__getitem__\nconf = Conf(a=1)",),
+        cell="v = conf.a + 1\nconf['b'] = v",
+        then=("conf, v",),
+    ),
+    Case(
+        shows="a proxy that hands on all attributes",
+        before=(
+            code("""
+            class Proxy:
+                def __init__(self, inner): self._inner = inner
+                def __getattr__(self, name): return getattr(self._inner, name)
+            proxy = Proxy([1, 2])
+            """),
+        ),
+        cell="r = len(proxy._inner); proxy.append(3); q = Proxy(r)\nopen('res.txt', 'w').write('r')",
+        then=("r, proxy._inner, proxy.__len__(), q._inner",),
+    ),
+    Case(
+        shows="new types",
+        before=("import typing\nUserId = typing.NewType('UserId', int)\ndef made(): return UserId(5)",),
+        cell="u = UserId(3); w = made(); Other = typing.NewType('Other', str); k = UserId",
+        then=("u, w, Other('x'), Other.__name__, k is UserId",),
+    ),
+    Case(
+        shows="instances whose class wants an argument to make them",
+        before=(
+            code("""
+            class P:
+                def __new__(cls, a):
+                    made = super().__new__(cls)
+                    made.a = a
+                    return made
+            p = P(3)
+            """),
+        ),
+        cell="q = P(4); p.b = q",
+        then=("p.a, p.b is q, q.a",),
+    ),
+    Case(
+        shows="cached functions know what they have been asked",
+        before=(
+            code("""
+            import functools
+            @functools.lru_cache
+            def config(): return {'lr': 0.1}
+            config()['lr'] = 5
+            @functools.lru_cache(None)
+            def slow(n, *, times=2):
+                print('computing', n)
+                return n * times
+            slow(2), slow(2, times=3)
+            """),
+        ),
+        cell="a = config()['lr']\nb = slow(2), slow(3), slow(2, times=3)\nconfig()['lr'] = 6",
+        then=("a, b, config()['lr'], slow(3), slow(2), slow(4)",),
+        skips=("config", "slow"),  # how often they were hit
+    ),
+    Case(
+        shows="names with two underscores on either side",
+        before=("__version__ = '1'",),
+        cell="__made__ = 2\n__version__ += '.2'",
+        then=("__made__, __version__",),
+    ),
+    Case(
+        shows="files asked for by names that are put together",
+        before=(
+            code("""
+            import os
+            from pathlib import Path
+            open('a.csv', 'w').write('x'); name = 'a'; i = 1; open('b1.csv', 'w').write('x')
+            """),
+        ),
+        cell=code("""
+            found = os.path.exists(name + '.csv'), os.path.exists('b%d.csv' % i)
+            more = os.path.isfile(Path('a').with_suffix('.csv')), os.path.getsize(name + '.csv')
+            """),
+        then=("found, more",),
+    ),
+    Case(
+        shows="shell lines that see the folder",
+        before=("import os\nopen('a.csv', 'w').write('x'); os.mkdir('sub'); open('sub/z.txt', 'w').close()",),
+        cell="!echo a && ls\n!cd sub && ls\n!for f in *; do echo $f; done",
+    ),
+    Case(
+        shows="a cell of bash that lists the folder",
+        before=("import os\nopen('a.csv', 'w').write('x'); os.mkdir('sub'); open('sub/z.txt', 'w').close()",),
+        cell="%%bash\necho hello; ls",
+    ),
+    Case(
+        shows="folders that the cell deletes",
+        before=("import os, shutil\nos.makedirs('sub/in'); open('sub/in/f.txt', 'w').write('1'); os.mkdir('empty')",),
+        cell="shutil.rmtree('sub'); os.rmdir('empty')",
+        then=("os.path.exists('sub'), os.path.exists('empty')",),
+    ),
+)

@@ -1,0 +1,126 @@
+"""Running cells of every level on real processes: killed and moved in the middle, they end as if undisturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from greenkernel.clock import RealClock
+from greenkernel.home import Home
+from greenkernel.records import RunState
+from greenkernel.session import Run
+from greenkernel.settings import Settings
+from greenkernel.store.snapshots import SUFFIX
+from tests.flows.conftest import PLAIN_SITES, eventually
+from tests.flows.test_product import quick, runner_pid
+
+pytestmark = [pytest.mark.slow]
+
+# Both lose processes often, so snapshots are taken as often as their cost allows.
+LOSING_SITES = PLAIN_SITES.replace("max_cores = 2", "max_cores = 2\nlost_every_h = 0.0001")
+
+BUSY = """
+import time
+def busy(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until: pass
+"""
+EPOCHS = """
+losses = []
+open("log.csv", "w").close()
+for epoch in range(40):
+    busy(0.15)
+    w = w - 0.1 * rng.normal(size=w.shape)
+    losses.append(float((w ** 2).sum()))
+    with open("log.csv", "a") as f:
+        print(epoch, losses[-1], file=f)
+    print("epoch", epoch)
+"""
+IN_A_FUNCTION = "w, losses = train(w, 40)"
+TRAIN = """
+def train(w, epochs):
+    losses = []
+    for epoch in range(epochs):
+        busy(0.15)
+        w = w - 0.1 * rng.normal(size=w.shape)
+        losses.append(float((w ** 2).sum()))
+        print("epoch", epoch)
+    return w, losses
+"""
+STATEMENTS = "\n".join(f"busy(0.7); a{n} = rng.normal(); print('statement', {n})" for n in range(9))
+
+
+@pytest.fixture
+def losing_home(home: Home) -> Home:
+    """The same, on sites where snapshots are taken often."""
+    (home.settings.home / "sites.toml").write_text(LOSING_SITES)
+    return Home(Settings(home.settings.home), RealClock())
+
+
+def notebook() -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "__main__", "w": np.zeros(1000), "rng": np.random.default_rng(0)}
+    exec(compile(BUSY + TRAIN, "<notebook>", "exec"), namespace)
+    return namespace
+
+
+def defined(namespace: dict[str, Any]) -> dict[str, Any]:
+    """Functions are known by the text of their cells, as in a kernel."""
+    import linecache
+
+    text = BUSY + TRAIN
+    linecache.cache["<notebook>"] = (len(text), None, text.splitlines(keepends=True), "<notebook>")
+    return namespace
+
+
+def snapshots(run: Run) -> int:
+    last = run._store.last_epoch()
+    return 0 if last is None else sum(name.endswith(SUFFIX) for name, _ in run._store.records(last.epoch))
+
+
+def is_kept(run: Run, text: str) -> bool:
+    """True once there is a snapshot, and something has been printed that one of the next ones will hold."""
+    return snapshots(run) > 1 and text in run.logs()
+
+
+CELLS = [
+    pytest.param(EPOCHS, "epoch 10", id="epochs"),
+    pytest.param(IN_A_FUNCTION, "epoch 10", id="epochs_in_a_function"),
+    pytest.param(STATEMENTS, "statement 4", id="statements"),
+]
+
+
+@pytest.mark.parametrize("how", ["killed", "moved"])
+@pytest.mark.parametrize(("cell", "text"), CELLS)
+def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home: Home, tmp_path: Path) -> None:
+    """Names, draws, files and what is printed are those of a plain run; little of it was done twice."""
+    namespace = defined(notebook())
+    run = quick(losing_home, cell, namespace, site=("near",))
+    eventually(lambda: is_kept(run, text))
+    if how == "killed":
+        os.kill(runner_pid(run), signal.SIGKILL)
+    else:
+        run.relocate("far")
+    run.wait(180)
+    assert RunState.DONE == run.state, run.detail
+    assert 2 == run._store.last_epoch().epoch  # type: ignore[union-attr]
+    progress = run.progress
+    assert progress is not None
+    assert progress.reused_cpu_s > 1.0
+    plain = notebook()
+    lines: list[str] = []
+    plain["print"] = lambda *words, file=None: (
+        lines.append(" ".join(map(str, words))) if file is None else print(*words, file=file)
+    )
+    plain["busy"] = lambda seconds: None
+    os.chdir(tmp_path)
+    exec(cell, plain)
+    bound = {name: value for name, value in run.names.items() if isinstance(value, float | list | np.ndarray)}
+    assert bound
+    for name, value in bound.items():
+        assert np.array_equal(value, plain[name]), name
+    assert lines == run.logs().splitlines()

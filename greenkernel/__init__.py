@@ -5,9 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greenkernel.runner.checkpoints import checkpoint, resumable
     from greenkernel.session import Forecast, Run, attach, predict, runs, sites, task, train
 
-__all__ = ["Forecast", "Run", "attach", "load_ipython_extension", "predict", "runs", "sites", "task", "train"]
+__all__ = [
+    "Forecast",
+    "Run",
+    "attach",
+    "checkpoint",
+    "load_ipython_extension",
+    "predict",
+    "resumable",
+    "runs",
+    "sites",
+    "task",
+    "train",
+]
+_IN_PODS_TOO = ("checkpoint", "resumable")
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -19,6 +33,10 @@ def load_ipython_extension(shell: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """The API, imported when it is first used: a pod and ``%load_ext`` need none of it."""
+    if name in _IN_PODS_TOO:
+        from greenkernel.runner import checkpoints
+
+        return getattr(checkpoints, name)
     if name in __all__:
         from greenkernel import session
 

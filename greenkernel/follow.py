@@ -135,7 +135,9 @@ def _status(run: Run) -> str:
     state, detail = run.state, run.detail
     progress = run.progress
     tasks = ""
-    if state is RunState.RUNNING and progress is not None and progress.tasks_done:
+    if state is RunState.RUNNING and progress is not None and progress.rounds_done is not None:
+        tasks = f", round {progress.rounds_done + 1} of {progress.rounds_total}"
+    elif state is RunState.RUNNING and progress is not None and progress.tasks_done:
         total = f" of {progress.tasks_total}" if progress.tasks_total else ""
         step = 50 if (progress.tasks_total or progress.tasks_done) > 100 else 1
         tasks = f", {progress.tasks_done // step * step}{total} tasks"

@@ -205,6 +205,8 @@ def _remaining(p: Prediction, done: float, progress: Progress) -> Prediction:
 
 def _not_recorded_s(progress: Progress, here: Prediction) -> float:
     """Seconds of work here that no record holds, so that a move does it again."""
+    if progress.stops_soon:
+        return 0.0
     cpu_s = max(0.0, progress.cpu_s + progress.reused_cpu_s - progress.recorded_cpu_s)
     return cpu_s * here.time_s.mid / here.cpu_s.mid
 

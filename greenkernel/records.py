@@ -238,6 +238,8 @@ class Capture:
     """Names whose objects modules of the notebook's own have too, as ``module:name``."""
     held: tuple[str, ...] = ()
     """Names and parts whose objects something else in the notebook holds: it sees what becomes of them."""
+    keeps: str = ""
+    """What a move of the cell does again, in words."""
 
     @property
     def bytes(self) -> int:
@@ -492,9 +494,12 @@ class Proposal:
 class Progress:
     """What the runner last said of itself.
 
-    ``fraction`` is of joblib's tasks, None where their total is unknown; ``recorded_cpu_s`` are the CPU seconds that
-    records hold, so what a move would not repeat; ``cpu_s`` are those of this epoch; ``left_cpu_s`` are those of tasks
-    still to come in the calls begun so far; ``record_bytes`` are what a move would take along besides the payload.
+    ``fraction`` is of the rounds of the loop that is under way, or of joblib's tasks; None where their total is not
+    known. ``recorded_cpu_s`` are the CPU seconds that records and the last snapshot hold; ``stops_soon`` says that
+    another snapshot is taken at the end of the present round if the run is asked to leave, so that a move repeats
+    nothing. ``cpu_s`` are those of this epoch; ``left_cpu_s`` are those of rounds, or of tasks of the calls begun so
+    far, still to come; ``record_bytes`` are what a move would take along besides the payload. ``resumed_at`` is where
+    this epoch went on; ``why_not_kept`` is why the last snapshot could not be taken.
     """
 
     epoch: int
@@ -508,6 +513,11 @@ class Progress:
     recorded_cpu_s: float = 0.0
     record_bytes: int = 0
     left_cpu_s: float = 0.0
+    rounds_done: int | None = None
+    rounds_total: int | None = None
+    stops_soon: bool = False
+    resumed_at: str = ""
+    why_not_kept: str = ""
     not_recorded: Mapping[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     wall_s: float = 0.0

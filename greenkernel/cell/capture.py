@@ -15,6 +15,7 @@ from typing import Literal
 from greenkernel.cell.environment import modules_of, packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, edited, local_modules, stored
 from greenkernel.cell.held import held_elsewhere, parts_held_elsewhere
+from greenkernel.cell.keeps import keeps
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.order import bound_first
@@ -92,6 +93,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         front_end=_front_end(),
         owned=owners(sent, folder.resolve()),
         held=(*(name for name in sent if name in held), *parts_held_elsewhere(dumped.inner)),
+        keeps=keeps(python, namespace),
     )
     remember(dumped.payload, sent, dumped.inner)
     return captured
@@ -211,8 +213,8 @@ def _environment(names: Iterable[str]) -> dict[str, str]:
 
 def _modules(names: Names, dumped: Dumped, objects: Mapping[str, object]) -> set[str]:
     referred = {value.__name__ for value in objects.values() if isinstance(value, types.ModuleType)}
-    ours = {name for name in dumped.modules if name.partition(".")[0] == "greenkernel"}
-    return ({*names.imports, *dumped.modules} | referred) - ours
+    # Every site has what of GreenKernel a cell can use.
+    return {name for name in {*names.imports, *dumped.modules} | referred if name.partition(".")[0] != "greenkernel"}
 
 
 def _manifest(

@@ -51,7 +51,8 @@ class Page:
         from IPython.display import display
 
         state = self._looker.look()
-        tasks = state.progress.tasks_done if state.progress is not None else 0
+        progress = state.progress
+        tasks = (progress.rounds_done or progress.tasks_done) if progress is not None else 0
         looks = (state.state, state.detail, len(state.epochs), state.receipt is not None, tasks // 20, state.proposal)
         self._shown_at = time.monotonic()
         if looks == self._last:

@@ -12,7 +12,7 @@ from greenkernel.panel.rows import SiteRow, remaining_s
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import proposal_text
 from greenkernel.panel.words import escape, log_lines
-from greenkernel.records import Capture, Profile
+from greenkernel.records import Capture, Profile, Progress
 from greenkernel.units import clock_text, format_bytes, format_duration
 
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
@@ -52,16 +52,26 @@ def proposal_html(state: PanelState, zone: tzinfo | None, *, command: bool) -> s
 def progress_html(state: PanelState) -> str:
     """Tasks that are done and the time that is left, as a range; empty where neither is known."""
     progress, said = state.progress, []
-    if progress is not None and progress.tasks_done:
-        total = f" of {progress.tasks_total}" if progress.tasks_total else ""
-        said.append(f"{progress.tasks_done}{total} tasks")
-    if progress is not None and progress.reused_tasks:
-        said.append(f"{progress.reused_tasks} of them reused")
+    if progress is not None:
+        said += done_words(progress)
+        if progress.resumed_at:
+            said.append(f"went on at {progress.resumed_at}")
     left = remaining_s(state)
     if left is not None:
         ends = f" ({format_duration(left.low)} to {format_duration(left.high)})" if left.low < left.high else ""
         said.append(f"about {format_duration(left.mid)}{ends} left")
     return escape(", ".join(said))
+
+
+def done_words(progress: Progress) -> list[str]:
+    """Rounds of the present loop, or tasks, that are done."""
+    if progress.rounds_done is not None and progress.rounds_total:
+        return [f"round {min(progress.rounds_done + 1, progress.rounds_total)} of {progress.rounds_total}"]
+    if not progress.tasks_done:
+        return []
+    total = f" of {progress.tasks_total}" if progress.tasks_total else ""
+    reused = [f"{progress.reused_tasks} of them reused"] if progress.reused_tasks else []
+    return [f"{progress.tasks_done}{total} tasks", *reused]
 
 
 def table_html(header: Sequence[str], rows: Sequence[Sequence[str]], *, label: str) -> str:
@@ -113,11 +123,13 @@ def manifest_html(capture: Capture) -> str:
 
 
 def manifest_summary(capture: Capture) -> str:
-    """The manifest in one line; says how much of it looks like a secret."""
+    """The manifest in one line; says how much of it looks like a secret, and what a move repeats."""
     secret = sum(item.secret_like for item in capture.items)
     warning = f", {secret} looking like a secret" if secret else ""
     files = f", {count_text(len(capture.files), 'file')}" if capture.files else ""
-    return f"What travels: {count_text(len(capture.items), 'value')}{files}, {format_bytes(capture.bytes)}{warning}"
+    moves = f"; {capture.keeps}" if capture.keeps else ""
+    values = count_text(len(capture.items), "value")
+    return f"What travels: {values}{files}, {format_bytes(capture.bytes)}{warning}{moves}"
 
 
 def slices_html(profile: Profile) -> str:

@@ -27,7 +27,8 @@ def manifest_text(capture: Capture, *, most: int = 8) -> str:
     files = f"; {count} file{'s' if count > 1 else ''}" if count else ""
     secret = [item.name for item in items if item.secret_like]
     warning = f"\n  looks like a secret: {', '.join(secret)}" if secret else ""
-    return f"travels: {format_bytes(capture.bytes)}: {', '.join(shown) or 'no variables'}{more}{files}{warning}"
+    moves = f"\n{capture.keeps}" if capture.keeps else ""
+    return f"travels: {format_bytes(capture.bytes)}: {', '.join(shown) or 'no variables'}{more}{files}{warning}{moves}"
 
 
 def profile_text(profile: Profile) -> str:

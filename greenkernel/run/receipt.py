@@ -238,17 +238,23 @@ def _move(facts: RunFacts, older: EpochFacts, newer: EpochFacts, tariffs: Mappin
         reused=Work(
             tasks=progress.reused_tasks if progress else 0,
             cpu_s=progress.reused_cpu_s if progress else 0.0,
-            why="records of finished joblib tasks",
+            why=f"a snapshot at {at}" if (at := progress.resumed_at if progress else "") else "finished joblib tasks",
         ),
         recomputed=Work(
             tasks=progress.recomputed_tasks if progress else 0,
             cpu_s=older.lost_cpu_s,
-            why="work that no record held: statements outside joblib, and tasks in flight",
+            why=_why_again(older.progress),
         ),
         bytes=_bytes(facts, newer),
         cost_g=cost + _transfer(facts, newer, older, tariffs),
         predicted_saving_g=newer.opened.predicted_saving_g,
     )
+
+
+def _why_again(progress: Progress | None) -> str:
+    if progress is not None and progress.why_not_kept:
+        return f"no snapshot could be taken: {progress.why_not_kept}"
+    return "work after the last snapshot, and tasks in flight"
 
 
 def _baselines(facts: RunFacts, tariffs: Mapping[str, Tariff]) -> tuple[Baseline, ...]:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
 from greenkernel.osfacts import end_descendants
 from greenkernel.records import Capture, Progress, RecordRef, Result
+from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
+from greenkernel.runner.checkpoints import Checkpoints, use
 from greenkernel.runner.job import WORK, RunnerJob, take_job
 from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
@@ -29,7 +31,7 @@ from greenkernel.runner.snapshots.spool import FORMAT, SnapshotSpool
 from greenkernel.runner.usage import Usage
 from greenkernel.store.inner import Inner
 from greenkernel.store.runs import Claim, Drained, Failure, RunStore
-from greenkernel.store.snapshots import SUFFIX, Said, Snapshot, SnapshotStore, newest_first
+from greenkernel.store.snapshots import SUFFIX, Place, Said, Snapshot, SnapshotStore, newest_first
 
 if TYPE_CHECKING:
     from greenkernel.runner.collect import Before
@@ -74,6 +76,7 @@ class Runner:
         self._keeper: Keeper | None = None
         self._snapshots: SnapshotSpool | None = None
         self._resumed: Snapshot | None = None
+        self._rounds_from: tuple[int, int, float] | None = None
         self._refused_records = 0
         self._believed_bytes = 0
         self._reporter = Reporter(
@@ -152,7 +155,7 @@ class Runner:
             cores=self._job.cores,
             logical_cores=request.logical_cores,
         )
-        before, restored = self._fill(namespace, capture, believed, work, scope)
+        before, restored = self._fill(namespace, capture, believed, work)
         self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, files, scope, restored)
         with scope:
             self._scope = scope
@@ -194,7 +197,6 @@ class Runner:
         capture: Capture,
         believed: tuple[RecordRef, ...],
         work: Path,
-        scope: RecordingScope,
     ) -> tuple[Before, Restored | None]:
         """The notebook's values as they were sent, or as a snapshot has them."""
         from greenkernel.runner.collect import Before
@@ -219,7 +221,6 @@ class Runner:
             raise
         self._resumed = found
         self._reporter.go_on(found.said)
-        scope.go_on(restored.calls)
         return restored.before, restored
 
     def _newest(self, snapshots: SnapshotStore, believed: tuple[RecordRef, ...]) -> Snapshot | None:
@@ -250,6 +251,7 @@ class Runner:
     ) -> Keeper:
         from greenkernel.runner.owned import owners
 
+        keeper: Keeper
         found = self._resumed
         known = {*capture.payload.buffers, *(found.parts if found is not None else ())}
         self._snapshots = SnapshotSpool(
@@ -257,6 +259,11 @@ class Runner:
         )
         self._reporter.snapshots = self._snapshots
         work = self._work().resolve()
+        checkpoints = Checkpoints(self._sub("spool"), self._sub("believed"), self._job.key, lambda: keeper)
+        if restored is not None:
+            scope.go_on(restored.calls["tasks"])
+            checkpoints.go_on(restored.calls["checkpoints"])
+        use(checkpoints)
         process = Process(
             before=before,
             namespace=namespace,
@@ -265,12 +272,14 @@ class Runner:
             write=self._snapshots.write,
             is_busy=lambda: self._snapshots is not None and self._snapshots.is_busy,
             said=self._reporter.said,
-            calls=scope.calls,
+            go_on=self._reporter.go_on,
+            calls=lambda: {"tasks": scope.calls(), "checkpoints": checkpoints.calls},
             owned=lambda: owners(namespace, work),
         )
         pace = Pace(self._job.lost_every_s, capture.payload.bytes)
         place = found.place if found is not None else None
-        return Keeper(process, pace, place=place, restored=restored, differs=self._differs)
+        keeper = Keeper(process, pace, place=place, restored=restored, differs=self._differs)
+        return keeper
 
     def _differs(self, reason: str) -> None:
         assert self._resumed is not None
@@ -315,11 +324,17 @@ class Runner:
         )
         if self._scope is None:
             return began
-        tasks = self._scope.progress()
+        tasks, keeper = self._scope.progress(), self._keeper
+        rounds = keeper.rounds() if keeper is not None else None
         last = (self._snapshots.last if self._snapshots is not None else None) or self._resumed
         return replace(
             began,
-            fraction=tasks.done / tasks.total if tasks.total else None,
+            fraction=rounds[0] / rounds[1] if rounds and rounds[1] else _share(tasks.done, tasks.total),
+            rounds_done=rounds[0] if rounds else None,
+            rounds_total=rounds[1] if rounds else None,
+            stops_soon=keeper is not None and keeper.stops_soon,
+            resumed_at=_in_words(self._resumed.place) if self._resumed is not None else "",
+            why_not_kept=(keeper.why_not or "") if keeper is not None else "",
             tasks_done=tasks.done,
             tasks_total=tasks.total,
             reused_tasks=tasks.reused,
@@ -327,10 +342,20 @@ class Runner:
             recomputed_tasks=tasks.recomputed + self._refused_records,
             recorded_cpu_s=max(tasks.task_cpu_s + tasks.reused_cpu_s, last.cpu_s if last is not None else 0.0),
             record_bytes=self._believed_bytes + self._reporter.record_bytes,
-            left_cpu_s=tasks.left_cpu_s,
+            left_cpu_s=max(tasks.left_cpu_s, self._left_of_rounds(rounds, used.cpu_s)),
             not_recorded=tasks.not_recorded,
             detail="running",
         )
+
+    def _left_of_rounds(self, rounds: tuple[int, int | None] | None, cpu_s: float) -> float:
+        """CPU seconds of the rounds to come, at the mean of those that were done here."""
+        if rounds is None or rounds[1] is None or self._keeper is None:
+            self._rounds_from = None
+            return 0.0
+        if self._rounds_from is None or self._rounds_from[0] != self._keeper.statement:
+            self._rounds_from = (self._keeper.statement, rounds[0], cpu_s)
+        done = rounds[0] - self._rounds_from[1]
+        return (cpu_s - self._rounds_from[2]) / done * (rounds[1] - rounds[0]) if done > 0 else 0.0
 
     def _drain(self) -> None:
         """Asked to leave: finish or drop what is in flight, ship, say so, and end the process from this thread."""
@@ -373,13 +398,27 @@ class Runner:
         return folder
 
 
+def _share(done: int, total: int | None) -> float | None:
+    return done / total if total else None
+
+
+def _in_words(place: Place) -> str:
+    """Where a cell went on."""
+    where = f"statement {place.statement + 1}"
+    if place.function is not None:
+        where += f", in {place.function}()"
+    if place.rounds is not None and place.rounds[1] is not None:
+        return f"{where}, round {place.rounds[0] + 1} of {place.rounds[1]}"
+    return f"{where}, in a loop" if place.loops else where
+
+
 def safe_name(name: str) -> str:
     """A record's name as a file's name.
 
     Raises:
         IntegrityError: It would leave its folder.
     """
-    if not name.endswith(".rec") or name != Path(name).name or name.startswith("."):
+    if not name.endswith((".rec", CHECKPOINT)) or name != Path(name).name or name.startswith("."):
         raise IntegrityError(f"{name[:80]!r} is not a record's name")
     return name
 

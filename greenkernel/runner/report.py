@@ -9,6 +9,7 @@ from pathlib import Path
 
 from greenkernel.errors import TemporaryError
 from greenkernel.records import Progress
+from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
 from greenkernel.runner.snapshots.spool import SnapshotSpool
 from greenkernel.store.runs import LogEvent, RunStore
 from greenkernel.store.snapshots import Said
@@ -16,6 +17,7 @@ from greenkernel.store.snapshots import Said
 _FLUSH_EVERY_S = 0.2
 _PROGRESS_EVERY_S = 0.5
 _MERGE_UP_TO = 64_000
+_SHIPPED = ("*.rec", f"*{CHECKPOINT}")
 
 
 class Reporter:
@@ -140,9 +142,12 @@ class Reporter:
             raise
 
     def _ship_records(self) -> None:
-        for path in sorted(self._spool.glob("*.rec")):
+        for path in sorted(path for pattern in _SHIPPED for path in self._spool.glob(pattern)):
             if path.name not in self._shipped:
-                data = path.read_bytes()
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:  # a newer checkpoint has taken its place
+                    continue
                 self._store.put_record(self._epoch, path.name, data)
                 self._shipped[path.name] = len(data)
 

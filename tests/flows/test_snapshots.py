@@ -9,6 +9,7 @@ import pytest
 
 from tests.flows.interrupted import tried
 from tests.flows.kept_cells import CELLS, Cell
+from tests.flows.programs import program
 
 pytestmark = [pytest.mark.slow]
 
@@ -21,3 +22,11 @@ def test_gone_on_with_from_every_point(cell: Cell, tmp_path: Path) -> None:
     trial = tried(cell.setup, cell.cell, tmp_path, most=16, skips=cell.skips, clean=lambda text: _RATES.sub("", text))
     assert [] == trial.differences()
     assert len(trial.kept.snapshots) >= cell.points, trial.why_not
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs(seed: int, tmp_path: Path) -> None:
+    """A program that is interrupted anywhere and gone on with ends like one that is run straight through."""
+    trial = tried("", program(seed), tmp_path, most=5)
+    assert [] == trial.differences(), program(seed)
+    assert trial.kept.snapshots

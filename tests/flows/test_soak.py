@@ -17,6 +17,7 @@ from greenkernel.records import RunState
 from tests.flows.conftest import controllers
 from tests.flows.test_conduct import test_crashes_and_faults as crashes_and_faults
 from tests.flows.test_product import SLOW_FOREST, data, quick, runner_pid, same_forest, started
+from tests.flows.test_snapshots import test_random_programs as random_programs
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -25,6 +26,12 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 def test_more_crashes_and_faults(seed: int, tmp_path: Path) -> None:
     """The seeded crashes of the controller with many more seeds."""
     crashes_and_faults(seed, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(40, 1000))
+def test_more_random_programs(seed: int, tmp_path: Path) -> None:
+    """Interrupted anywhere and gone on with, with many more seeds."""
+    random_programs(seed, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(12))

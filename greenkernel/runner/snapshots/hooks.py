@@ -127,6 +127,7 @@ class ForHook:
         seen: What it was given, where its data are counted.
         why_not: Why its place cannot travel; None where it can.
         total: How many rounds it has; None where that is not known.
+        has_begun: True once it has been entered.
         over: What the woven loop calls with its data.
     """
 
@@ -141,6 +142,7 @@ class ForHook:
         self.seen: Seen | None = None
         self.why_not: str | None = None
         self.total: int | None = None
+        self.has_begun = False
         self.over: Callable[[Any], Iterator[Any]] = self._over
 
     def arm(self, *, on: bool) -> None:
@@ -174,6 +176,7 @@ class ForHook:
 
     def _over(self, data: Any) -> Iterator[Any]:
         entry = self._board.entries.pop(self._number, None)
+        self.has_begun = True
         source = entry.source if entry is not None and entry.source is not None else iter(data)
         self.total = len(data) if hasattr(type(data), "__len__") else None if entry is None else entry.total
         how = kept_by(source)

@@ -62,7 +62,8 @@ class Process:
         write: Writes a moment.
         is_busy: True while the last one is still on its way.
         said: What has been printed and shown.
-        calls: Joblib calls that were made.
+        go_on: Says that what follows comes after that much.
+        calls: Calls of joblib and of `checkpoints` that were made.
         owned: Names that share their objects with modules.
     """
 
@@ -73,7 +74,8 @@ class Process:
     write: Callable[[Moment, Place, Said, dict[str, Any]], None]
     is_busy: Callable[[], bool]
     said: Callable[[], Said]
-    calls: Callable[[], Mapping[Any, int]]
+    go_on: Callable[[Said], None]
+    calls: Callable[[], Mapping[str, Any]]
     owned: Callable[[], Mapping[str, tuple[str, ...]]]
 
 
@@ -278,9 +280,7 @@ class Keeper:
     def _write(self, place: Place, local: Mapping[str, Any], loops: Mapping[int, Any]) -> None:
         process, shell = self._process, self._shell
         assert shell is not None
-        sys.stdout.flush()
-        sys.stderr.flush()
-        said = process.said()
+        said = self.said()
         own = {
             name: value
             for name, value in process.namespace.items()
@@ -303,10 +303,7 @@ class Keeper:
     def _rest(self) -> None:
         """Nothing is due for some time; or, where this process is to leave, for ever."""
         if self._leaving:
-            with self._change:
-                self._parked = True
-                self._change.notify_all()
-            threading.Event().wait()
+            self.park()
         wait_s = self._pace.wait_s(first=False)
         with self._change:
             self._due_at = time.monotonic() + wait_s
@@ -324,6 +321,30 @@ class Keeper:
             if self._board is not None:
                 self._board.arm(on=True)
 
+    @property
+    def is_leaving(self) -> bool:
+        """True once the cell is to stop."""
+        return self._leaving
+
+    def park(self) -> None:
+        """Called by the cell's thread where all that it can keep has been kept: stop here for good."""
+        with self._change:
+            self._parked = True
+            self._change.notify_all()
+        threading.Event().wait()
+
+    def said(self) -> Said:
+        """What has been printed and shown."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return self._process.said()
+
+    def go_on(self, said: Said) -> None:
+        """What follows comes after that much."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._process.go_on(said)
+
     def wait(self, deadline_s: float) -> bool:
         """Wait until the cell has come to a point, as long as it may come to one; returns True where it has."""
         until = time.monotonic() + (deadline_s if self._board is not None else min(deadline_s, _STATEMENT_S))
@@ -332,13 +353,23 @@ class Keeper:
                 self._change.wait(left)
             return self._parked
 
+    @property
+    def statement(self) -> int:
+        """Index of the top-level statement that is under way."""
+        return self._statement
+
+    @property
+    def stops_soon(self) -> bool:
+        """True in a loop at whose rounds a snapshot can be taken, as far as is known."""
+        return self._board is not None and self.why_not is None
+
     def rounds(self) -> tuple[int, int | None] | None:
         """Rounds of the outermost loop that are done, and how many there are, where one is under way."""
         board = self._board
-        hook = board.hooks[0] if board is not None and board.hooks else None
-        if not isinstance(hook, ForHook) or hook.total is None or (left := hook.left()) is None:
+        begun = [hook for hook in board.hooks if isinstance(hook, ForHook) and hook.has_begun] if board else []
+        if not begun or begun[0].total is None or (left := begun[0].left()) is None:
             return None
-        return max(0, hook.total - left), hook.total
+        return max(0, begun[0].total - left), begun[0].total
 
     def _watch_over(self, board: Board) -> None:
         with self._change:

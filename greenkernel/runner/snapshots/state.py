@@ -46,7 +46,7 @@ class Moment:
         loops: What is left of the data of loops that are under way.
         settings: Process-wide settings that the cell has changed.
         contexts: The same as ``with`` blocks found them that are under way.
-        calls: Joblib calls that were made so far.
+        calls: Calls of joblib and of `checkpoints` that were made so far.
         value: What the cell has shown last.
         modules: Modules that were loaded since the cell began.
         owned: Names that share their objects with modules.
@@ -58,7 +58,7 @@ class Moment:
     loops: Mapping[int, Iterator[Any]]
     settings: Taken
     contexts: Mapping[str, Taken]
-    calls: Mapping[Any, int]
+    calls: Mapping[str, Any]
     value: object
     modules: tuple[str, ...]
     owned: Mapping[str, tuple[str, ...]]
@@ -113,7 +113,7 @@ class Restored:
     loops: dict[int, Iterator[Any]]
     settings: Taken
     contexts: Mapping[str, Taken]
-    calls: Mapping[Any, int]
+    calls: Mapping[str, Any]
     value: object
     throw: Callable[[], None]
 

@@ -1,0 +1,249 @@
+"""``greenkernel.checkpoint`` and ``greenkernel.resumable``: for those who say themselves what is to be kept, and when.
+
+They reach loops that snapshots do not: in methods, in functions that functions call, over generators. A call is known
+by how many there were before it in the cell, so the cell must come to them in the same order when it begins again.
+Outside of a run they do nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import cloudpickle
+
+from greenkernel.errors import IntegrityError, UserError
+from greenkernel.runner import record_dice
+from greenkernel.runner.record_files import ASIDE
+from greenkernel.store.hashing import seal, unseal
+from greenkernel.store.snapshots import Said
+from greenkernel.store.updates import Update, apply, update_of
+
+SUFFIX = ".checkpoint"
+_SHARE = 0.02
+T = TypeVar("T")
+
+
+class Around(Protocol):
+    """What is around the cell."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """True once this process is to leave."""
+        ...
+
+    def park(self) -> None:
+        """Stop here for good."""
+        ...
+
+    def said(self) -> Said:
+        """What has been printed and shown."""
+        ...
+
+    def go_on(self, said: Said) -> None:
+        """What follows comes after that much."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was saved of one call: rounds that are done, the objects' contents, random generators, and the output."""
+
+    done: int
+    contents: tuple[Any, ...]
+    dice: record_dice.Dice
+    said: Said
+
+
+class Checkpoints:
+    """Those of one epoch.
+
+    Args:
+        spool: Where they appear for shipping, each as a whole.
+        believed: Where those of earlier epochs lie.
+        key: The home's key.
+        around: Gives what is around the cell; asked at each call.
+    """
+
+    def __init__(self, spool: Path, believed: Path, key: bytes, around: Callable[[], Around]) -> None:
+        self._spool = spool
+        self._believed = believed
+        self._key = key
+        self._around = around
+        self._calls = 0
+        self._written: Counter[int] = Counter()
+        self._due_at = time.monotonic() + 1.0
+        self._lock = threading.Lock()
+
+    @property
+    def around(self) -> Around:
+        """What is around the cell."""
+        return self._around()
+
+    @property
+    def calls(self) -> int:
+        """Calls so far."""
+        return self._calls
+
+    def go_on(self, calls: int) -> None:
+        """So many were made before the point from which the cell goes on."""
+        self._calls = calls
+
+    def begin(self) -> int:
+        """A call begins; returns its number."""
+        with self._lock:
+            self._calls += 1
+            return self._calls
+
+    def saved(self, call: int) -> Saved | None:
+        """What an earlier epoch has saved of a call, the last of it that can be read."""
+        for path in sorted(self._believed.glob(f"{_name(call)}-*{SUFFIX}"), reverse=True):
+            try:
+                return pickle.loads(unseal(self._key, path.name, path.read_bytes()))  # type: ignore[no-any-return]
+            # Another version of a class may not be able to read it: the work is then done again.
+            except (IntegrityError, Exception):
+                continue
+        return None
+
+    def save(self, call: int, done: int, objects: tuple[Any, ...]) -> None:
+        """Save now if it is due; where this process is to leave, stop afterwards."""
+        leaves = self.around.is_leaving
+        if not leaves and time.monotonic() < self._due_at:
+            return
+        began = time.monotonic()
+        buffer = io.BytesIO()
+        cloudpickle.Pickler(buffer, protocol=5).dump(
+            Saved(done, tuple(_content(one) for one in objects), record_dice.take(), self.around.said())
+        )
+        self._written[call] += 1
+        name = f"{_name(call)}-{self._written[call]:06d}-{time.time_ns()}{SUFFIX}"
+        aside = self._spool / ASIDE / name
+        aside.parent.mkdir(exist_ok=True)
+        aside.write_bytes(seal(self._key, name, buffer.getbuffer()))
+        for older in self._spool.glob(f"{_name(call)}-*{SUFFIX}"):
+            older.unlink(missing_ok=True)
+        aside.rename(self._spool / name)
+        self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / _SHARE)
+        if leaves:
+            self.around.park()
+
+
+_present: Checkpoints | None = None
+
+
+def use(checkpoints: Checkpoints | None) -> None:
+    """Let the functions below act for a run."""
+    global _present  # a process runs one cell
+    _present = checkpoints
+
+
+def checkpoint(*objects: Any) -> bool:
+    """Save objects, or bring them to where they were saved.
+
+    The first call of a run that goes on on another site puts into each object what was saved of it and returns True;
+    every other call saves them, if enough time has passed that it costs little, and returns False. Objects keep their
+    identity: lists, dicts, arrays, models, and what has ``state_dict`` and ``load_state_dict``.
+
+        state = {"step": 0, "w": w}
+        greenkernel.checkpoint(state)
+        while state["step"] < 1000:
+            ...
+            greenkernel.checkpoint(state)
+
+    Raises:
+        UserError: An object cannot take in what was saved of it, such as a number; put it into a dict.
+    """
+    if _present is None:
+        return False
+    call = _series(objects)
+    if call.is_new and (saved := _present.saved(call.number)) is not None:
+        _put(saved, objects)
+        _present.around.go_on(saved.said)
+        return True
+    _present.save(call.number, 0, objects)
+    return False
+
+
+def resumable(data: Iterable[T], *objects: Any) -> Iterator[T]:
+    """Go over data, and on another site on from where that was.
+
+    Between two rounds ``objects`` are saved, as `checkpoint` does it; rounds that are done are passed over.
+
+        for epoch in greenkernel.resumable(range(100), model, history):
+            ...
+
+    Raises:
+        UserError: As `checkpoint`.
+    """
+    if _present is None:
+        yield from data
+        return
+    present, call, done = _present, _present.begin(), 0
+    saved = present.saved(call)
+    if saved is not None:
+        _put(saved, objects)
+        present.around.go_on(saved.said)
+    for item in data:
+        done += 1
+        if saved is not None and done <= saved.done:
+            continue
+        if saved is not None and done == saved.done + 1:
+            record_dice.put(saved.dice)
+        yield item
+        present.save(call, done, objects)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    number: int
+    is_new: bool
+
+
+_known: dict[tuple[int, ...], tuple[int, Any, Checkpoints]] = {}
+
+
+def _series(objects: tuple[Any, ...]) -> _Call:
+    """Calls with the same objects are one series."""
+    assert _present is not None
+    key = tuple(id(one) for one in objects)
+    known = _known.get(key)
+    if known is not None and known[2] is _present:
+        return _Call(known[0], is_new=False)
+    number = _present.begin()
+    _known[key] = (number, objects, _present)
+    return _Call(number, is_new=True)
+
+
+def _content(value: Any) -> Any:
+    if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
+        return ("state_dict", value.state_dict())
+    update = update_of(value)
+    if update is None:
+        raise UserError(
+            f"a {type(value).__name__} cannot be saved by itself, since nothing could be put into it later",
+            what_to_do="Put it into a dict, and save that",
+        )
+    return update
+
+
+def _put(saved: Saved, objects: tuple[Any, ...]) -> None:
+    if len(saved.contents) != len(objects):
+        raise UserError("other objects were saved here before", what_to_do="Give the same objects in the same order")
+    for content, value in zip(saved.contents, objects, strict=True):
+        if isinstance(content, Update):
+            if not apply(content, value):
+                raise UserError(f"a {type(value).__name__} cannot take in what was saved of it")
+        else:
+            value.load_state_dict(content[1])
+    record_dice.put(saved.dice)
+
+
+def _name(call: int) -> str:
+    return f"checkpoint-{call:04d}"

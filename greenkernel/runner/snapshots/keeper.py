@@ -115,7 +115,8 @@ class Keeper:
         self._board: Board | None = None
         self._change = threading.Condition()
         self._armed = self._leaving = self._parked = self._ended = False
-        self._due_at = time.monotonic() + pace.wait_s(first=True)
+        self._last_at = time.monotonic()
+        self._due_at = self._last_at + pace.wait_s(first=True)
         self.why_not: str | None = None
 
     # --- the cell's thread ---
@@ -157,7 +158,8 @@ class Keeper:
     def passed(self, index: int) -> None:
         """A statement has been done."""
         self._board, self._hooks = None, {}
-        if self._leaving or (time.monotonic() >= self._due_at and index + 1 < self._statements):
+        due = time.monotonic() - self._last_at >= self._pace.least_s()
+        if self._leaving or (due and index + 1 < self._statements):
             self._take(Place(statement=index + 1), {}, {})
 
     def _woven(self, statement: ast.stmt) -> ast.stmt | None:
@@ -306,7 +308,8 @@ class Keeper:
             self.park()
         wait_s = self._pace.wait_s(first=False)
         with self._change:
-            self._due_at = time.monotonic() + wait_s
+            self._last_at = time.monotonic()
+            self._due_at = self._last_at + wait_s
             self._armed = wait_s == 0
             if self._board is not None and not self._armed:
                 self._board.arm(on=False)

@@ -39,4 +39,8 @@ class Pace:
         if self._lost_every_s == 0:
             return 0.0
         young_s = math.sqrt(2 * self.cost_s * self._lost_every_s)
-        return max(self.cost_s / SHARE, young_s, _FIRST_S if first else _SHORTEST_S)
+        return max(self.least_s(), young_s, _FIRST_S if first else 0.0)
+
+    def least_s(self) -> float:
+        """Seconds after which one may be taken where the next occasion may be far: at the end of a statement."""
+        return 0.0 if self._lost_every_s == 0 else max(self.cost_s / SHARE, _SHORTEST_S)

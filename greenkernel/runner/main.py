@@ -154,6 +154,7 @@ class Runner:
             key=self._job.key,
             cores=self._job.cores,
             logical_cores=request.logical_cores,
+            outbox=self._reporter.outbox,
         )
         before, restored = self._fill(namespace, capture, believed, work)
         self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, files, scope, restored)

@@ -31,6 +31,7 @@ from greenkernel.runner.record_files import ASIDE, SUFFIX, RecordInfo, records
 from greenkernel.runner.record_keys import CallHasher, TaskDigest, UnhashableError, name_of, unwrapped
 from greenkernel.runner.record_ledger import LEDGERS, Drained, Ledger, TaskProgress
 from greenkernel.runner.record_length import known_length
+from greenkernel.runner.record_outbox import Outbox
 from greenkernel.runner.record_task import Folders, Place, RecordedTask, Watch, attribute_names, inside_task
 from greenkernel.store.hashing import keyed_hash
 
@@ -49,9 +50,19 @@ class RecordingScope:
         key: 32 bytes that seal records and name them.
         cores: Tasks that really run at a time.
         logical_cores: What ``n_jobs=-1`` means to the cell, the same on each site of a run.
+        outbox: Takes the records of tasks that run in this process, instead of the spool.
     """
 
-    def __init__(self, *, spool: Path, believed: Path, key: bytes, cores: int, logical_cores: int) -> None:
+    def __init__(
+        self,
+        *,
+        spool: Path,
+        believed: Path,
+        key: bytes,
+        cores: int,
+        logical_cores: int,
+        outbox: Outbox | None = None,
+    ) -> None:
         self._spool = spool
         self._control = Path(tempfile.gettempdir(), f"greenkernel-{uuid.uuid4().hex}")
         self._folders = Folders(
@@ -62,7 +73,7 @@ class RecordingScope:
             key=key,
         )
         self._width = Width(cores=cores, logical_cores=logical_cores)
-        self._ledger = Ledger()
+        self._ledger = Ledger(outbox)
         self._believed: frozenset[str] = frozenset()
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()

@@ -90,6 +90,11 @@ def read_body(folder: str, name: str, key: bytes) -> memoryview | None:
     return unseal(key, name, data)
 
 
+def sealed_record(name: str, key: bytes, header: bytes, body: memoryview) -> bytes:
+    """A record as `write_record` writes it."""
+    return b"".join((seal_line(key, name, header, body), header, body))
+
+
 def write_record(spool: str, name: str, key: bytes, header: bytes, body: memoryview) -> None:
     """Seal a record and make it appear in ``spool`` as a whole.
 

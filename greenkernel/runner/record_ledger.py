@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from greenkernel.runner.record_outbox import Outbox
+
 
 class Drained(BaseException):
     """The cell is leaving this machine. No ``Exception``, so that ``except Exception`` in a cell cannot swallow it."""
@@ -69,9 +71,14 @@ class _Call:
 
 
 class Ledger:
-    """Thread-safe counts of one scope, and the gate through which its tasks start."""
+    """Thread-safe counts of one scope, and the gate through which its tasks start.
 
-    def __init__(self) -> None:
+    Args:
+        outbox: Takes records of this process's tasks; None: they become files.
+    """
+
+    def __init__(self, outbox: Outbox | None = None) -> None:
+        self.outbox = outbox
         self._change = threading.Condition()
         self._calls: list[_Call] = []
         self._reused = self._in_flight = 0

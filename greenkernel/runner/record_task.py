@@ -12,7 +12,7 @@ from typing import Any
 
 from greenkernel.errors import IntegrityError
 from greenkernel.runner import record_dice
-from greenkernel.runner.record_files import Record, decode, encode, read_body, write_record
+from greenkernel.runner.record_files import Record, decode, encode, read_body, sealed_record, write_record
 from greenkernel.runner.record_keys import CallHasher, UnhashableError, held_by, name_of, unwrapped
 from greenkernel.runner.record_ledger import LEDGERS, Drained, TaskNote
 
@@ -180,6 +180,10 @@ class RecordedTask:
             header, body = encode(record, held if self.place is not Place.PROCESS else (), name_of(plain))
         except Exception:  # pickling runs the classes' own code; whatever it raises, the result is good
             return NO_PICKLE
+        ledger = LEDGERS.get(self.folders.scope)
+        outbox = ledger.outbox if ledger is not None else None  # a worker process has none
+        if outbox is not None and outbox.put(name, sealed_record(name, self.folders.key, header, body)):
+            return None
         try:
             write_record(self.folders.spool, name, self.folders.key, header, body)
         except OSError:

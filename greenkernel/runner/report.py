@@ -10,6 +10,7 @@ from pathlib import Path
 from greenkernel.errors import TemporaryError
 from greenkernel.records import Progress
 from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
+from greenkernel.runner.record_outbox import Outbox
 from greenkernel.runner.snapshots.spool import SnapshotSpool
 from greenkernel.store.runs import LogEvent, RunStore
 from greenkernel.store.snapshots import Said
@@ -51,6 +52,7 @@ class Reporter:
         self._sequence = logged
         self._shipped: dict[str, int] = {}
         self._counts = dict.fromkeys(("stdout", "stderr", "displays"), 0)
+        self.outbox = Outbox()
         self.snapshots: SnapshotSpool | None = None
         self._lock = threading.Lock()
         self._ship_lock = threading.Lock()
@@ -142,6 +144,10 @@ class Reporter:
             raise
 
     def _ship_records(self) -> None:
+        for name, record in self.outbox.waiting():
+            self._store.put_record(self._epoch, name, record)
+            self._shipped[name] = len(record)
+            self.outbox.shipped(name)
         for path in sorted(path for pattern in _SHIPPED for path in self._spool.glob(pattern)):
             if path.name not in self._shipped:
                 try:

@@ -35,6 +35,7 @@ from greenkernel.runner.snapshots.weave import (
 )
 from greenkernel.runner.surroundings import Surroundings
 from greenkernel.runner.surroundings import Taken as SettingsTaken
+from greenkernel.store.attributes import attribute_of
 from greenkernel.store.returned import OF_THE_INTERPRETER
 from greenkernel.store.snapshots import Place, Said
 
@@ -115,7 +116,8 @@ class Keeper:
         self._board: Board | None = None
         self._change = threading.Condition()
         self._armed = self._leaving = self._parked = self._ended = False
-        self._last_at = time.monotonic()
+        self._has_written = False
+        self._began = self._last_at = time.monotonic()
         self._due_at = self._last_at + pace.wait_s(first=True)
         self.why_not: str | None = None
 
@@ -259,8 +261,11 @@ class Keeper:
         self._take(place, {} if function is None else dict(frame.f_locals), loops)
 
     def _take(self, place: Place, local: Mapping[str, Any], loops: Mapping[int, Any]) -> None:
-        if self._process.is_busy() and not self._leaving:
-            self._rest()
+        if not self._leaving and not self._pays():
+            self._rest(self._began + self._pace.least_s())
+            return
+        if not self._leaving and self._process.is_busy():
+            self._rest(time.monotonic() + self._pace.least_s())
             return
         began = time.monotonic()
         try:
@@ -272,12 +277,21 @@ class Keeper:
         # A class's own pickling may raise anything, and the disk may be full: the cell goes on all the same.
         except Exception as e:
             reason = f"{type(e).__name__}: {e}"
+        self._has_written = True
         self._pace.wrote(time.monotonic() - began)
+        self._last_at = time.monotonic()
         self._failed(reason)
+
+    def _pays(self) -> bool:
+        """False where the first one would cost too much of what has been done so far."""
+        if self._has_written:
+            return True
+        self._pace.guess(sum(_bytes_of(value) for value in self._process.namespace.values()))
+        return time.monotonic() - self._began >= self._pace.least_s()
 
     def _failed(self, reason: str | None) -> None:
         self.why_not = reason
-        self._rest()
+        self._rest(time.monotonic() + self._pace.wait_s(first=False))
 
     def _write(self, place: Place, local: Mapping[str, Any], loops: Mapping[int, Any]) -> None:
         process, shell = self._process, self._shell
@@ -302,15 +316,13 @@ class Keeper:
         )
         process.write(moment, place, said, process.namespace)
 
-    def _rest(self) -> None:
-        """Nothing is due for some time; or, where this process is to leave, for ever."""
+    def _rest(self, until: float) -> None:
+        """Nothing is due until then; or, where this process is to leave, for ever."""
         if self._leaving:
             self.park()
-        wait_s = self._pace.wait_s(first=False)
         with self._change:
-            self._last_at = time.monotonic()
-            self._due_at = self._last_at + wait_s
-            self._armed = wait_s == 0
+            self._due_at = until
+            self._armed = until <= time.monotonic()
             if self._board is not None and not self._armed:
                 self._board.arm(on=False)
             self._change.notify_all()
@@ -408,6 +420,11 @@ class _Values:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.names = tuple(values)
         self.take = values.__getitem__
+
+
+def _bytes_of(value: object) -> int:
+    size = attribute_of(value, "nbytes", 0)
+    return size if isinstance(size, int) else 0
 
 
 def _with_body(node: Step, statement: ast.stmt) -> Step:

@@ -1,12 +1,15 @@
 """A cell interrupted at every point where a snapshot can be taken, gone on with in another process, and compared.
 
-Each process is forked from one that has run nothing, so that hundreds of them take seconds.
+Each process is forked from one that has run nothing and has no threads, so that hundreds of them take seconds.
 """
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import os
 import pickle
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -57,7 +60,7 @@ class Trial:
     kept: Ended
     resumed: list[tuple[Snapshot, Ended | str, dict[str, str | None]]]
     why_not: str | None
-    clean: Callable[[str], str]
+    clean: Callable[[str], str] = str
 
     def differences(self) -> list[str]:
         """What is not as in the straight run, in words."""
@@ -94,6 +97,8 @@ def tried(
 ) -> Trial:
     """Run a cell straight, and from each of its snapshots (evenly chosen where there are more than ``most``).
 
+    This is done in a process of its own, since what tests have loaded does not bear forking.
+
     Args:
         setup: What earlier cells have done.
         cell: The cell.
@@ -102,6 +107,12 @@ def tried(
         skips: Names that may differ.
         clean: Takes out of what is printed what differs by itself.
     """
+    trial: Trial = _asked(("tried", setup, cell, folder, most, skips))
+    trial.clean = clean
+    return trial
+
+
+def _tried(setup: str, cell: str, folder: Path, most: int, skips: tuple[str, ...]) -> Trial:
     captured: Capture = forked(partial(_capture, setup, cell, folder))
     straight: Ended = forked(partial(_run, captured, folder, None, keeps=False))
     looks: dict[str, str | None] = forked(partial(_looks, setup, straight.result, folder))
@@ -126,8 +137,46 @@ def tried(
         kept,
         [(whole, kept, forked(partial(_looks, setup, kept.result, folder))), *resumed],
         kept.why_not,
-        clean,
     )
+
+
+_servers: list[subprocess.Popen[bytes]] = []
+
+
+def _asked(question: tuple[Any, ...]) -> Any:
+    """The answer of a process that only forks others."""
+    if not _servers or _servers[0].poll() is not None:
+        command = [sys.executable, "-m", "tests.flows.interrupted"]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        _servers[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)]
+        atexit.register(_servers[0].kill)
+    server = _servers[0]
+    assert server.stdin is not None
+    assert server.stdout is not None
+    pickle.dump(question, server.stdin)
+    server.stdin.flush()
+    good, answer = pickle.load(server.stdout)
+    if not good:
+        raise RuntimeError(answer)
+    return answer
+
+
+def _serve() -> None:
+    for library in ("numpy", "pandas", "sklearn.linear_model", "matplotlib.pyplot"):
+        importlib.import_module(library)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what cells print does not go among the answers
+    while True:
+        try:
+            _, *given = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer: Any = (True, _tried(*given))
+        except Exception as e:
+            answer = (False, "".join(traceback.format_exception(e)))
+        pickle.dump(answer, answers)
+        answers.flush()
 
 
 def forked(call: Callable[[], Any]) -> Any:
@@ -301,3 +350,9 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
 def is_refused(error: BaseException) -> bool:
     """True where a cell was not sent at all."""
     return isinstance(error, GreenKernelError)
+
+
+if __name__ == "__main__":
+    from tests.flows import interrupted
+
+    interrupted._serve()  # the classes are then those that the asker knows

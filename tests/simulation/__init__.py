@@ -1,0 +1,1 @@
+"""One run under thousands of seeded fault schedules: the real conductor, on sites and a store in memory."""

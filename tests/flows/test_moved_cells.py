@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
 from greenkernel.clock import RealClock
+from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
 from greenkernel.session import Run
 from greenkernel.settings import Settings
 from greenkernel.store.snapshots import SUFFIX
-from tests.flows.conftest import PLAIN_SITES, eventually
+from tests.flows.conftest import PLAIN_SITES, controllers, eventually
 from tests.flows.test_product import quick, runner_pid
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# Together with the tests of each level on its own, thirty; make soak has ten times as many.
+RUNS = 20
 
 # Both lose processes often, so snapshots are taken as often as their cost allows.
 LOSING_SITES = PLAIN_SITES.replace("max_cores = 2", "max_cores = 2\nlost_every_h = 0.0001")
@@ -44,6 +49,9 @@ for epoch in range(40):
 """
 IN_A_FUNCTION = "w, losses = train(w, 40)"
 TRAIN = """
+def part(n):
+    busy(0.3)
+    return float(np.random.default_rng(n).normal())
 def train(w, epochs):
     losses = []
     for epoch in range(epochs):
@@ -64,7 +72,7 @@ def losing_home(home: Home) -> Home:
 
 
 def notebook() -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "__main__", "w": np.zeros(1000), "rng": np.random.default_rng(0)}
+    namespace: dict[str, Any] = {"__name__": "__main__", "w": np.zeros(1000), "rng": np.random.default_rng(0), "np": np}
     exec(compile(BUSY + TRAIN, "<notebook>", "exec"), namespace)
     return namespace
 
@@ -130,6 +138,72 @@ CELLS = [
 ]
 
 
+SHORTER = [cell.replace("range(40)", "range(16)").replace("40", "16") for cell in (EPOCHS, SAID_BY_HAND, BY_STATE)]
+SHORTER += ["w, losses = train(w, 16)", "\n".join(STATEMENTS.splitlines()[:5])]
+SHORTER += ["from joblib import Parallel, delayed\nparts = Parallel(n_jobs=2)(delayed(part)(n) for n in range(16))"]
+
+
+def plainly(cell: str, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The names after a plain run, which does not take its time, and what it printed."""
+    plain = notebook()
+    lines: list[str] = []
+    plain["print"] = lambda *words, file=None: (
+        lines.append(" ".join(map(str, words))) if file is None else print(*words, file=file)
+    )
+    plain["busy"] = lambda seconds: None
+    os.chdir(folder)
+    exec(cell, plain)
+    return plain, lines
+
+
+def check(run: Run, plain: dict[str, Any], lines: list[str]) -> None:
+    """Names and text are those of a plain run."""
+    bound = {name: value for name, value in run.names.items() if isinstance(value, float | list | np.ndarray)}
+    assert bound
+    for name, value in bound.items():
+        assert np.array_equal(value, plain[name]), name
+    assert lines == run.logs().splitlines()
+
+
+def parent_of(pid: int) -> int:
+    """The process that started another one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def killed_at_random(seed: int, home: Home, folder: Path) -> bool:
+    """One run of a cell during which something is killed, or moved, at two moments; returns whether work was reused."""
+    dice, clock = Random(seed), RealClock()
+    cell = dice.choice(SHORTER)
+    run = quick(home, cell, defined(notebook()), site=("near",))
+    for _ in range(2):
+        clock.sleep(dice.uniform(0.5, 3.5))
+        with contextlib.suppress(
+            ProcessLookupError, AssertionError, IndexError, UserError
+        ):  # it is not there yet, or any more
+            match dice.choice(("runner", "runner", "controller", "move", "guard")):
+                case "runner":
+                    os.kill(runner_pid(run), signal.SIGKILL)
+                case "guard":
+                    os.kill(parent_of(runner_pid(run)), signal.SIGKILL)
+                case "controller":
+                    os.kill(controllers(home.settings.home)[0], signal.SIGKILL)
+                case _:
+                    run.relocate(dice.choice(("near", "far")))
+    run.wait(180)
+    assert RunState.DONE == run.state, run.detail
+    plain, lines = plainly(cell, folder)
+    check(run, plain, lines)
+    progress = run.progress
+    assert progress is not None
+    return progress.reused_cpu_s > 0 or ("greenkernel" in cell and len(run.epochs) > 1)
+
+
+def test_killed_at_random(losing_home: Home, tmp_path: Path) -> None:
+    """Whatever dies at whatever moment, the cell ends as if undisturbed; in a good part of the runs work was reused."""
+    reused = [killed_at_random(seed, losing_home, tmp_path) for seed in range(RUNS)]
+    assert sum(reused) >= 0.3 * RUNS
+
+
 @pytest.mark.parametrize("how", ["killed", "moved"])
 @pytest.mark.parametrize(("cell", "text"), CELLS)
 def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home: Home, tmp_path: Path) -> None:
@@ -148,16 +222,4 @@ def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home
     assert progress is not None
     assert progress.reused_cpu_s > 1.0 or "greenkernel" in cell
     assert progress.cpu_s < 7
-    plain = notebook()
-    lines: list[str] = []
-    plain["print"] = lambda *words, file=None: (
-        lines.append(" ".join(map(str, words))) if file is None else print(*words, file=file)
-    )
-    plain["busy"] = lambda seconds: None
-    os.chdir(tmp_path)
-    exec(cell, plain)
-    bound = {name: value for name, value in run.names.items() if isinstance(value, float | list | np.ndarray)}
-    assert bound
-    for name, value in bound.items():
-        assert np.array_equal(value, plain[name]), name
-    assert lines == run.logs().splitlines()
+    check(run, *plainly(cell, tmp_path))

@@ -15,9 +15,13 @@ from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from tests.flows.conftest import controllers
+from tests.flows.interrupted import tried
+from tests.flows.kept_cells import CELLS, Cell
 from tests.flows.test_conduct import test_crashes_and_faults as crashes_and_faults
+from tests.flows.test_moved_cells import RUNS, killed_at_random, losing_home
 from tests.flows.test_product import SLOW_FOREST, data, quick, runner_pid, same_forest, started
 from tests.flows.test_snapshots import test_random_programs as random_programs
+from tests.flows.test_snapshots import without_rates
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -32,6 +36,18 @@ def test_more_crashes_and_faults(seed: int, tmp_path: Path) -> None:
 def test_more_random_programs(seed: int, tmp_path: Path) -> None:
     """Interrupted anywhere and gone on with, with many more seeds."""
     random_programs(seed, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(RUNS, 290))
+def test_killed_at_more_moments(seed: int, losing_home: Home, tmp_path: Path) -> None:
+    """Varied cells during which something is killed or moved, with many more seeds."""
+    killed_at_random(seed, losing_home, tmp_path)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])
+def test_gone_on_with_from_really_every_point(cell: Cell, tmp_path: Path) -> None:
+    """Where make test takes eight points of a cell."""
+    assert [] == tried(cell.setup, cell.cell, tmp_path, most=200, skips=cell.skips, clean=without_rates).differences()
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -56,3 +72,6 @@ def test_killed_and_moved_all_the_time(seed: int, home: Home) -> None:
     assert RunState.DONE == run.state, run.detail
     exec(SLOW_FOREST.replace("160", "400"), namespace)
     assert same_forest(run.names["clf"], namespace["clf"])
+
+
+__all__ = ["losing_home"]

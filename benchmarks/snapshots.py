@@ -49,7 +49,7 @@ def write(moment, at, said, names):
 process = Process(
     before=Before.of(namespace, capture, Inner()), namespace=namespace, modules=frozenset(sys.modules),
     surroundings=Surroundings({}, place), write=write, is_busy=lambda: False, said=Said, go_on=lambda said: None,
-    calls=dict, owned=dict,
+    calls=dict, owned=dict, memory_left=lambda: 1 << 40,
 )
 keeper = Keeper(process, Pace(60.0, 0)) if keeps else None
 began, cpu = time.perf_counter(), time.process_time()

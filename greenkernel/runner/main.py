@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
-from greenkernel.osfacts import end_descendants
+from greenkernel.osfacts import end_descendants, tree_usage
 from greenkernel.records import Capture, Progress, RecordRef, Result
 from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
 from greenkernel.runner.checkpoints import Checkpoints, use
@@ -68,7 +68,7 @@ class Runner:
         self._job = job
         self._store = store
         self._environment = environment
-        self._refused = tuple(name for name in environment.get(_REFUSED, "").split() if name)
+        self._refused = tuple(os.environ.pop(_REFUSED, "").split())
         self._folder = Path.cwd()
         self._usage = Usage()
         self._leaving = threading.Lock()
@@ -276,6 +276,7 @@ class Runner:
             go_on=self._reporter.go_on,
             calls=lambda: {"tasks": scope.calls(), "checkpoints": checkpoints.calls},
             owned=lambda: owners(namespace, work),
+            memory_left=lambda: self._job.memory_bytes - tree_usage(os.getpid()).rss_bytes,
         )
         pace = Pace(self._job.lost_every_s, capture.payload.bytes)
         place = found.place if found is not None else None
@@ -290,7 +291,8 @@ class Runner:
         """Begin this epoch once more without a snapshot (``*``: without any) that turned out to be worth nothing."""
         print(f"greenkernel runner: the cell is not gone on with from {refused}: {reason}", file=sys.stderr)
         with self._leaving:
-            self._reporter.finish()
+            with contextlib.suppress(TemporaryError):  # what was printed is printed again
+                self._reporter.finish()
             sys.stdout.flush()
             sys.stderr.flush()
             end_descendants(os.getpid())

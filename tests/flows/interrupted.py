@@ -309,6 +309,7 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
         go_on=lambda said: None,
         calls=lambda: {"tasks": scope.calls()},
         owned=lambda: owners(namespace, work),
+        memory_left=lambda: 1 << 40,
     )
     place = None if snapshot is None else snapshot.place
     pace = Pace(0.0, 0) if keeps else Pace(1e12, 10**12)

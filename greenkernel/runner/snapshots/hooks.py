@@ -23,6 +23,7 @@ from greenkernel.store.imports import silence
 from greenkernel.store.snapshots import LoopPlace
 
 _FIRST_TICKS, _MOST_TICKS = 16, 1 << 16
+_BLOCK, _QUICK_ROUND_S = 256, 2e-6
 # A loop inside of a loop that begins anew so often is none to stop at: the outer one is.
 _MANY, _QUICK_S = 200, 0.001
 
@@ -215,15 +216,21 @@ class ForHook:
 
     def _chunks(self) -> Iterator[Iterator[Any]]:
         count = _FIRST_TICKS
+        quick = False
         source = self.source
         while True:
             if self._board.armed:
                 self._board.due(self._number, sys._getframe(1))
-            if self._board.armed:
+            began = time.monotonic()
+            if self._board.armed or quick:
                 item = next(source, self)
                 if item is self:
                     return
                 yield iter((item,))
+                if not self._board.armed:
+                    # Rounds so quick that a tick each would cost too much: a block of them takes no time.
+                    yield itertools.islice(source, _BLOCK)
+                    quick = time.monotonic() - began < _BLOCK * _QUICK_ROUND_S
                 continue
             self._ticks = ticks = [None] * count
             left = iter(ticks)
@@ -231,6 +238,7 @@ class ForHook:
             yield map({}.get, left, source)  # type: ignore[arg-type]
             if next(left, self) is not self:
                 return  # ticks are left, so the source has ended
+            quick = time.monotonic() - began < count * _QUICK_ROUND_S
             count = min(_MOST_TICKS, count * 2)
 
 

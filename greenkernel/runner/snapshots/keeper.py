@@ -7,6 +7,7 @@ one is due. Whatever goes wrong with it is no matter of the cell's: there is the
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from greenkernel.errors import GreenKernelError
+from greenkernel.osfacts import tree_usage
 from greenkernel.runner.collect import Before
 from greenkernel.runner.snapshots.contexts import Contexts
 from greenkernel.runner.snapshots.dangers import danger
@@ -38,10 +40,13 @@ from greenkernel.runner.surroundings import Taken as SettingsTaken
 from greenkernel.store.attributes import attribute_of
 from greenkernel.store.returned import OF_THE_INTERPRETER
 from greenkernel.store.snapshots import Place, Said
+from greenkernel.units import format_bytes
 
 Step = ast.Module | ast.Interactive
 # What a statement of which nothing is known may still take when its process is asked to leave.
 _STATEMENT_S = 2.0
+# What an interpreter with libraries takes, of which little is written.
+_SMALL_BYTES = 400 << 20
 
 
 class Shell(Protocol):
@@ -66,6 +71,7 @@ class Process:
         go_on: Says that what follows comes after that much.
         calls: Calls of joblib and of `checkpoints` that were made.
         owned: Names that share their objects with modules.
+        memory_left: Bytes that this process may still use.
     """
 
     before: Before
@@ -78,6 +84,7 @@ class Process:
     go_on: Callable[[Said], None]
     calls: Callable[[], Mapping[str, Any]]
     owned: Callable[[], Mapping[str, tuple[str, ...]]]
+    memory_left: Callable[[], int]
 
 
 class Keeper:
@@ -269,7 +276,7 @@ class Keeper:
             return
         began = time.monotonic()
         try:
-            reason = danger(self._thread)
+            reason = danger(self._thread) or self._too_big()
             if reason is None:
                 self._write(place, local, loops)
         except GreenKernelError as e:
@@ -281,6 +288,14 @@ class Keeper:
         self._pace.wrote(time.monotonic() - began)
         self._last_at = time.monotonic()
         self._failed(reason)
+
+    def _too_big(self) -> str | None:
+        """Objects are written to memory first, and each is remembered: as much as they take themselves, or so."""
+        rss_bytes, left = tree_usage(os.getpid()).rss_bytes, self._process.memory_left()
+        objects = rss_bytes - sum(_bytes_of(value) for value in self._process.namespace.values())
+        if objects <= max(left, _SMALL_BYTES):
+            return None
+        return f"it would take up to {format_bytes(objects)} of memory, and {format_bytes(max(0, left))} are left"
 
     def _pays(self) -> bool:
         """False where the first one would cost too much of what has been done so far."""

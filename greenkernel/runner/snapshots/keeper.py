@@ -25,6 +25,7 @@ from greenkernel.runner.snapshots.dangers import danger
 from greenkernel.runner.snapshots.functions import Source, source_of
 from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.pace import Pace
+from greenkernel.runner.snapshots.sizes import array_bytes
 from greenkernel.runner.snapshots.state import Moment, Restored
 from greenkernel.runner.snapshots.weave import (
     call_in,
@@ -37,7 +38,6 @@ from greenkernel.runner.snapshots.weave import (
 )
 from greenkernel.runner.surroundings import Surroundings
 from greenkernel.runner.surroundings import Taken as SettingsTaken
-from greenkernel.store.attributes import attribute_of
 from greenkernel.store.returned import OF_THE_INTERPRETER
 from greenkernel.store.snapshots import Place, Said
 from greenkernel.units import format_bytes
@@ -292,7 +292,7 @@ class Keeper:
     def _too_big(self) -> str | None:
         """Objects are written to memory first, and each is remembered: as much as they take themselves, or so."""
         rss_bytes, left = tree_usage(os.getpid()).rss_bytes, self._process.memory_left()
-        objects = rss_bytes - sum(_bytes_of(value) for value in self._process.namespace.values())
+        objects = rss_bytes - array_bytes(self._process.namespace)
         if objects <= max(left, _SMALL_BYTES):
             return None
         return f"it would take up to {format_bytes(objects)} of memory, and {format_bytes(max(0, left))} are left"
@@ -301,7 +301,7 @@ class Keeper:
         """False where the first one would cost too much of what has been done so far."""
         if self._has_written:
             return True
-        self._pace.guess(sum(_bytes_of(value) for value in self._process.namespace.values()))
+        self._pace.guess(array_bytes(self._process.namespace))
         return time.monotonic() - self._began >= self._pace.least_s()
 
     def _failed(self, reason: str | None) -> None:
@@ -435,11 +435,6 @@ class _Values:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.names = tuple(values)
         self.take = values.__getitem__
-
-
-def _bytes_of(value: object) -> int:
-    size = attribute_of(value, "nbytes", 0)
-    return size if isinstance(size, int) else 0
 
 
 def _with_body(node: Step, statement: ast.stmt) -> Step:

@@ -90,17 +90,18 @@ class Before:
             held=held,
         )
 
-    def state(self, portable: Callable[[object], object]) -> dict[str, Any]:
+    def state(self, portable: Callable[[object], object], namespace: Mapping[str, Any]) -> dict[str, Any]:
         """What is left of all this, to be written with what there is now; see `from_state`.
 
         Args:
             portable: Makes of a value what can be written.
+            namespace: The notebook's, which is itself no part of what is in it.
         """
         there = {name: value for name, get in self.values.items() if (value := get()) is not GONE}
         parts = {
             number: (value, part.owner, shape_of(value) == part.shape)
             for number, part in self.inner.items()
-            if (value := part.value()) is not GONE
+            if (value := part.value()) is not GONE and value is not namespace
         }
         return {
             "values": {name: portable(value) for name, value in there.items()},

@@ -13,6 +13,7 @@ drains ends the process when ``drain`` has returned.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import joblib
 import joblib.parallel
 
 from greenkernel.runner.record_backend import RecordingLoky, RecordingThreads, Width
@@ -158,6 +160,10 @@ class RecordingScope:
             return original(parallel, _Tasks.of(self, parallel, iterable))
 
         joblib.Parallel.__call__ = call
+        for module, name in ((os, "cpu_count"), (os, "process_cpu_count"), (joblib, "cpu_count")):
+            if hasattr(module, name):
+                self._undo.append(partial(setattr, module, name, getattr(module, name)))
+                setattr(module, name, self._width.told(name))
 
     def new_call(self, parallel: Any, iterable: Iterable[Any]) -> Iterator[Any]:
         """The tasks of one Parallel call, each behind its record."""

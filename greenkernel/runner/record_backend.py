@@ -40,6 +40,15 @@ class Width:
             return 1
         return n_jobs if n_jobs > 0 else max(self.logical_cores + 1 + n_jobs, 1)
 
+    def told(self, name: str) -> Callable[..., int]:
+        """What stands for a function that counts processors."""
+
+        def count(*_: Any, **__: Any) -> int:
+            return self.logical_cores
+
+        count.__name__ = count.__qualname__ = name
+        return count
+
     def real(self, reported: int) -> int:
         """Workers for a call that was told it has ``reported``."""
         return max(1, min(reported, self.cores))

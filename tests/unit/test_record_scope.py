@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import random
 import threading
@@ -194,6 +195,15 @@ def test_calls_are_counted_on_where_the_first_ones_are_skipped(home: Home) -> No
     with (later := home.scope()):
         later.go_on(calls)
         assert second == call()
+
+
+def test_processors_are_counted_alike_on_each_site(home: Home) -> None:
+    """Whoever asks for them is told the run's own width, and afterwards the machine's."""
+    before = os.cpu_count(), joblib.cpu_count()
+    home.cores, home.logical_cores = 1, 7
+    with home.scope():
+        assert (7, 7, 7) == (os.cpu_count(), multiprocessing.cpu_count(), joblib.cpu_count())
+    assert before == (os.cpu_count(), joblib.cpu_count())
 
 
 def test_two_threads_of_a_cell(home: Home) -> None:

@@ -98,7 +98,7 @@ def written(moment: Moment, namespace: dict[str, Any], blobs: BlobWriter) -> Pay
         found[_LOCAL + name] = _portable(value)
     for number, source in moment.loops.items():
         found[f"{_LOOP}{number}"] = source
-    found[_BEFORE] = moment.before.state(_portable)
+    found[_BEFORE] = moment.before.state(_portable, namespace)
     found[_FIGURES] = figures.take()
     with silence():  # a class's own pickling may print
         return dump(found, blobs, namespace).payload

@@ -135,15 +135,15 @@ class Merger:
 
     def feed(self, epoch: int, events: Iterable[LogEvent]) -> Iterator[LogEvent]:
         """Events of an epoch (epochs in order) -> those to be shown."""
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._display = 0
-            for shown in self._streams.values():
-                shown.repeat()
         for event in events:
             if event.kind == "go_on":
+                self._epoch = epoch
                 self._go_on(event.data or {})
-            elif event.kind in ("stdout", "stderr"):
+                continue
+            if epoch != self._epoch:
+                self._epoch = epoch
+                self._go_on({"stdout": 0, "stderr": 0, "displays": 0})
+            if event.kind in ("stdout", "stderr"):
                 text = self._streams.setdefault(event.kind, _Shown()).take(event.text)
                 if text:
                     yield replace(event, text=text)

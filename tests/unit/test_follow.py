@@ -51,6 +51,35 @@ def test_repeated_text_is_shown_once(expected: str, epochs: list[list[str]]) -> 
     assert expected == text_of(merged(*[[printed(text) for text in texts] for texts in epochs]))
 
 
+def goes_on(stdout: int, displays: int = 0) -> LogEvent:
+    return LogEvent(at=NOW, kind="go_on", data={"stdout": stdout, "stderr": 0, "displays": displays})
+
+
+@pytest.mark.parametrize(
+    ("expected", "epochs"),
+    [
+        ("a\nb\nc\nd\n", [["a\nb\nc\n"], [4, "c\nd\n"]]),
+        ("a\nb\nc\n", [["a\nb\n"], [4, "c\n"]]),
+        ("a\nb\nc\nX\n", [["a\nb\nc\n"], [4, "X\n"]]),
+        ("a\nb\nc\nd\n", [["a\nb\n"], [2, "b\nc\n"], [4, "c\nd\n"]]),
+        ("took 3 s\nb\nc\n", [["took 3 s\nb\n"], ["took 12.5 s\nb\n"], [12, "b\nc\n"]]),
+        ("took 3 s\nb\nc\n", [["took 3 s\n"], [0, "took 12.5 s\n", "b\n"], [14, "c\n"]]),
+        ("a\nb\nc\n", [["a\nb\n", 0, "a\nb\nc\n"]]),
+    ],
+    ids=["repeats one", "repeats nothing", "differs", "twice", "other lengths", "lengths before", "begins again"],
+)
+def test_what_goes_on_in_the_middle(expected: str, epochs: list[list[str | int]]) -> None:
+    """An epoch that goes on says how much had been printed; what it repeats of the rest is left out."""
+    events = [[goes_on(one) if isinstance(one, int) else printed(one) for one in epoch] for epoch in epochs]
+    assert expected == text_of(merged(*events))
+
+
+def test_displays_that_go_on_in_the_middle() -> None:
+    """Displays after the point are compared one by one, too."""
+    again = merged([shown("a"), shown("b"), shown("c")], [goes_on(0, displays=2), shown("c"), shown("d")])
+    assert ["a", "b", "c", "d"] == [(event.data or {})["image/png"] for event in again]
+
+
 def test_nothing_is_held_back_for_ever() -> None:
     """A last line without an end that may have become the old one is shown once there is nothing more to come."""
     merger = Merger()

@@ -110,6 +110,8 @@ def execute(
             try:
                 nodes = shell.compile.ast_parse(python, filename=file_name).body
                 body = _modes(nodes, shell.ast_node_interactivity)
+                if namespace.get("__name__") == "__main__":
+                    body = [step for one in body for step in _unfolded(one)]
                 if keeper is not None:
                     keeper.begin(shown, len(body))
                 _run(shell, body, namespace, file_name, keeper, in_loop=front_end == "kernel" or _awaits(nodes))
@@ -198,6 +200,14 @@ def _modes(nodes: list[ast.stmt], interactivity: str) -> list[Step]:
         count = int(bool(nodes) and isinstance(nodes[-1], ast.Expr))
     first = len(nodes) - count
     return [ast.Module([n], []) if i < first else ast.Interactive([n]) for i, n in enumerate(nodes)]
+
+
+def _unfolded(step: Step) -> list[Step]:
+    """``if __name__ == "__main__":`` as what stands in it, a statement each, where that is so."""
+    node = step.body[0]
+    if not isinstance(node, ast.If) or node.orelse or ast.unparse(node.test) != "__name__ == '__main__'":
+        return [step]
+    return [ast.Module([one], []) for one in node.body]
 
 
 def _codes(shell: Any, body: list[Step], file_name: str) -> Iterator[CodeType]:

@@ -383,6 +383,23 @@ CELLS = (
         points=20,
     ),
     Cell(
+        shows="a script that calls its main function",
+        cell="""
+            import sys
+            def main(argv):
+                total = 0
+                for i in range(4):
+                    total += i
+                    print("round", i)
+                return total
+            if __name__ == "__main__":
+                code = main(sys.argv)
+                print(code)
+                5
+            """,
+        points=6,
+    ),
+    Cell(
         shows="awaiting at top level",
         cell="""
             import asyncio

@@ -123,7 +123,8 @@ def _put(change: FileChange, target: Path, new: Path | None, blobs: Blobs, run: 
     if (target.is_dir() and not target.is_symlink()) or here != change.base:
         target = target.with_name(f"{target.name}.{run}")
         shutil.move(new, target)
-        return [f"the file {change.path} was changed here too and is kept; the cell's is beside it as {target.name}"]
+        why = "was changed here too" if change.base is not None else "was here, though it had not been sent,"
+        return [f"the file {change.path} {why} and is kept; the cell's is beside it as {target.name}"]
     if target in logs and _append(target, new):  # a file in its place would not get the logger's next lines
         return []
     if change.kind == "file":

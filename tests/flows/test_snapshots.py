@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,16 @@ from tests.flows.programs import program
 
 pytestmark = [pytest.mark.slow]
 
-_RATES = re.compile(r"\[[^\]]*it/s\]")
-
-
-def without_rates(text: str) -> str:
-    """What a progress bar shows of its speed differs by itself."""
-    return _RATES.sub("", text)
-
 
 @pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])
 def test_gone_on_with_from_every_point(cell: Cell, tmp_path: Path) -> None:
     """Names, text, displays, files and errors are those of a straight run, and there are enough points."""
-    trial = tried(cell.setup, cell.cell, tmp_path, most=8, skips=cell.skips, clean=without_rates)
+    trial = tried(cell.setup, cell.cell, tmp_path, most=5, skips=cell.skips)
     assert [] == trial.differences()
     assert len(trial.kept.snapshots) >= cell.points, trial.why_not
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_random_programs(seed: int, tmp_path: Path) -> None:
     """A program that is interrupted anywhere and gone on with ends like one that is run straight through."""
     trial = tried("", program(seed), tmp_path, most=5)

@@ -27,6 +27,7 @@ from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.pace import Pace
 from greenkernel.runner.snapshots.sizes import array_bytes
 from greenkernel.runner.snapshots.state import Moment, Restored
+from greenkernel.runner.snapshots.warned import remembered
 from greenkernel.runner.snapshots.weave import (
     call_in,
     entered,
@@ -278,7 +279,8 @@ class Keeper:
         try:
             reason = danger(self._thread) or self._too_big()
             if reason is None:
-                self._write(place, local, loops)
+                with remembered():
+                    self._write(place, local, loops)
         except GreenKernelError as e:
             reason = str(e)
         # A class's own pickling may raise anything, and the disk may be full: the cell goes on all the same.

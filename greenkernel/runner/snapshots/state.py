@@ -6,11 +6,9 @@ move: the objects that were sent are known by the names and numbers that they we
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
 import types
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +17,7 @@ from greenkernel.records import Payload
 from greenkernel.runner import patches, record_dice
 from greenkernel.runner.collect import Before
 from greenkernel.runner.owned import share
-from greenkernel.runner.snapshots import figures
+from greenkernel.runner.snapshots import figures, warned
 from greenkernel.runner.surroundings import Taken, pickled, unpickled
 from greenkernel.store import returned
 from greenkernel.store.blobs import BlobReader, BlobWriter
@@ -31,7 +29,6 @@ _LOCAL = "local "
 _LOOP = "loop "
 _FACTS = "facts"
 _BEFORE = "as it began"
-_WARNED = "__warningregistry__"
 _FIGURES = "figures"
 
 
@@ -85,7 +82,7 @@ def written(moment: Moment, namespace: dict[str, Any], blobs: BlobWriter) -> Pay
         "owned": dict(moment.owned),
         "value": moment.value,
         "order": tuple(moment.names),
-        "warned": namespace.get(_WARNED),
+        "warned": namespace.get(warned.NAME),
     }
     found: dict[str, Any] = {_FACTS: facts}
     modules = [name for name, value in moment.names.items() if isinstance(value, types.ModuleType)]
@@ -154,7 +151,7 @@ def put_back(
         record_dice.put(facts["dice"])
         _put_torch_dice(facts["torch"])
         if facts["warned"] is not None:
-            namespace[_WARNED] = {**facts["warned"], **_filters_now()}
+            namespace[warned.NAME] = {**facts["warned"], **warned.filters_now()}
 
     return Restored(
         before=before,
@@ -166,14 +163,6 @@ def put_back(
         value=facts["value"],
         throw=throw,
     )
-
-
-def _filters_now() -> dict[Any, Any]:
-    """What makes a registry of warnings valid for the filters as they are now; only Python itself knows the number."""
-    registry: dict[Any, Any] = {}
-    with silence(), contextlib.suppress(Warning):
-        warnings.warn_explicit("", UserWarning, "", 1, registry=registry)
-    return {"version": registry.get("version", 0)}
 
 
 def _portable(value: Any) -> Any:

@@ -9,7 +9,8 @@
     runs/<id>/epochs/0001/claim            the one runner that this epoch has          (once)
     runs/<id>/epochs/0001/progress         what the runner last said
     runs/<id>/epochs/0001/log/00000001     what the cell printed and showed, in order
-    runs/<id>/epochs/0001/records/<name>   finished tasks
+    runs/<id>/epochs/0001/records/<name>   finished tasks, snapshots, and what cells have saved by hand
+    runs/<id>/parts/<address>              what snapshots are made of, see `store.snapshots`
     runs/<id>/epochs/0001/drained          the runner has left, and what it leaves      (once)
     runs/<id>/epochs/0001/failure          the runner could not even run the cell       (once)
     runs/<id>/epochs/0001/result           the runner has finished the cell             (once)

@@ -223,3 +223,38 @@ def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home
     assert progress.reused_cpu_s > 1.0 or "greenkernel" in cell
     assert progress.cpu_s < 7
     check(run, *plainly(cell, tmp_path))
+
+
+NEEDS_TEMPORARY_FILES = """
+import os, tempfile
+path = os.path.join(tempfile.gettempdir(), "kept.txt")
+open(path, "w").write("x")
+for epoch in range(24):
+    busy(0.15)
+    print("epoch", epoch)
+losses = [open(path).read()]
+"""
+
+
+def test_what_fails_only_because_it_was_moved_begins_again(losing_home: Home, tmp_path: Path) -> None:
+    """A file outside of the folder is not there after a move: the error is not believed, the cell runs once more."""
+    run = quick(losing_home, NEEDS_TEMPORARY_FILES, defined(notebook()), site=("near",))
+    eventually(lambda: is_kept(run, "epoch 12"))
+    run.relocate("far")
+    run.wait(180)
+    assert RunState.DONE == run.state, run.detail
+    assert ["x"] == run.names["losses"]
+    assert [f"epoch {n}" for n in range(24)] == run.logs().splitlines()
+    assert 2 == len(run.epochs)
+
+
+def test_an_error_of_the_cells_own_is_told_after_a_move(losing_home: Home) -> None:
+    """It is met again when the cell runs once more, and is shown on the cell's own line."""
+    cell = EPOCHS.replace("range(40)", "range(20)") + "\nraise KeyError('mine')"
+    run = quick(losing_home, cell, defined(notebook()), site=("near",))
+    eventually(lambda: is_kept(run, "epoch 10"))
+    run.relocate("far")
+    run.wait(180)
+    with pytest.raises(KeyError, match="mine"):
+        run.result()
+    assert [f"epoch {n}" for n in range(20)] == run.logs().splitlines()

@@ -177,9 +177,7 @@ def killed_at_random(seed: int, home: Home, folder: Path) -> bool:
     run = quick(home, cell, defined(notebook()), site=("near",))
     for _ in range(2):
         clock.sleep(dice.uniform(0.5, 3.5))
-        with contextlib.suppress(
-            ProcessLookupError, AssertionError, IndexError, UserError
-        ):  # it is not there yet, or any more
+        with contextlib.suppress(OSError, AssertionError, IndexError, UserError):  # it is not there yet, or any more
             match dice.choice(("runner", "runner", "controller", "move", "guard")):
                 case "runner":
                     os.kill(runner_pid(run), signal.SIGKILL)

@@ -16,6 +16,7 @@ from greenkernel.runner.snapshots.sizes import array_bytes
 from greenkernel.store.hashing import keyed_hash
 
 KEY = b"k" * 32
+ONE = np.zeros(100)
 
 
 @pytest.mark.parametrize(
@@ -25,10 +26,11 @@ KEY = b"k" * 32
         (1600, {"a": [np.zeros(100)], "b": (np.zeros(100),)}),
         (800, SimpleNamespace(w=np.zeros(100), name="x")),
         (1600, pd.DataFrame({"a": np.zeros(100), "b": np.ones(100)})),
-        (8000 * 1000, [np.zeros(1000)] * 1000),
+        (8000 * 1000, [np.zeros(1000) for _ in range(1000)]),
+        (800, [ONE, {"again": ONE}, np]),
         (0, ["text", 3, None]),
     ],
-    ids=["array", "containers", "attributes", "frame", "many", "none"],
+    ids=["array", "containers", "attributes", "frame", "many", "twice", "none"],
 )
 def test_bytes_of_arrays(expected: int, value: Any) -> None:
     """Arrays are found in what holds them."""

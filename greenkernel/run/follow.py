@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from greenkernel.store.runs import LogEvent, RunStore
 
 # So much of what was shown is remembered per stream to recognise a repetition.
 _REMEMBERED = 4_000_000
 _PIECES = 1000
+_STREAMS: tuple[Literal["stdout"], Literal["stderr"]] = ("stdout", "stderr")
 _IN_TIMES = "0123456789.:-e "
 _ENDS = ("\n", "\r")
 _UNITS = "s|secs?|seconds?|ms|milliseconds?|us|µs|μs|ns|m|mins?|minutes?|h|hrs?|hours?"
@@ -64,9 +65,7 @@ class _Shown:
             text = self._differing()
             if self.repeating:
                 return ""
-            # Known again now: what is shown ends where this text will.
-            shown = self.forgotten + len(self.text) + len(text)
-            self.shifts.append((self.counted, shown - self.counted))
+            self._ends_with(text)
             if not text:
                 return ""
         self._pieces.append(text)
@@ -113,8 +112,17 @@ class _Shown:
         return text
 
     def rest(self) -> str:
-        """What was held back to be compared, where nothing more comes."""
-        return self._new(self._line_again() + self.held) if self.held else ""
+        """What was held back to be compared, where nothing more comes to compare it with."""
+        if not self.held:
+            return ""
+        text = self._new(self._line_again() + self.held)
+        self._ends_with(text)
+        self._pieces.append(text)
+        return text
+
+    def _ends_with(self, text: str) -> None:
+        """It is known again what is shown of all that was counted: it will end with this text."""
+        self.shifts.append((self.counted, self.forgotten + len(self.text) + len(text) - self.counted))
 
     def _join(self) -> None:
         whole = "".join((self.text, *self._pieces))
@@ -138,22 +146,28 @@ class Merger:
         for event in events:
             if event.kind == "go_on":
                 self._epoch = epoch
-                self._go_on(event.data or {})
+                yield from self._go_on(event.data or {}, event.at)
                 continue
             if epoch != self._epoch:
                 self._epoch = epoch
-                self._go_on({"stdout": 0, "stderr": 0, "displays": 0})
-            if event.kind in ("stdout", "stderr"):
+                yield from self._go_on({"stdout": 0, "stderr": 0, "displays": 0}, event.at)
+            if event.kind in _STREAMS:
                 text = self._streams.setdefault(event.kind, _Shown()).take(event.text)
                 if text:
                     yield replace(event, text=text)
             elif self._is_new_display(event):
                 yield event
 
-    def _go_on(self, said: Mapping[str, Any]) -> None:
-        """Until now the cell had printed and shown so much, and what it says next comes after that."""
-        for kind in ("stdout", "stderr"):
-            self._streams.setdefault(kind, _Shown()).repeat(said[kind])
+    def _go_on(self, said: Mapping[str, Any], at: datetime) -> Iterator[LogEvent]:
+        """Until now the cell had printed and shown so much, and what it says next comes after that.
+
+        What is still held back to be compared is shown where it comes before that.
+        """
+        for kind in _STREAMS:
+            shown = self._streams.setdefault(kind, _Shown())
+            if said[kind] >= shown.counted and (text := shown.rest()):
+                yield LogEvent(at=at, kind=kind, text=text)
+            shown.repeat(said[kind])
         self._display = min(said["displays"], len(self._displays))
 
     def holds(self) -> bool:
@@ -162,7 +176,7 @@ class Merger:
 
     def rest(self, at: datetime) -> Iterator[LogEvent]:
         """What is left to be shown of the last epoch, which has ended."""
-        for kind in ("stdout", "stderr"):
+        for kind in _STREAMS:
             if kind in self._streams and (text := self._streams[kind].rest()):
                 yield LogEvent(at=at, kind=kind, text=text)
 

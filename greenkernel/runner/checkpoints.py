@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import cloudpickle
 
-from greenkernel.errors import IntegrityError, UserError
+from greenkernel.errors import UserError
 from greenkernel.runner import record_dice
 from greenkernel.runner.record_files import ASIDE
 from greenkernel.store.hashing import seal, unseal
@@ -69,16 +69,19 @@ class Checkpoints:
         spool: Where they appear for shipping, each as a whole.
         believed: Where those of earlier epochs lie.
         key: The home's key.
+        epoch: The epoch that writes: its are newer than those of earlier ones.
         around: Gives what is around the cell; asked at each call.
     """
 
-    def __init__(self, spool: Path, believed: Path, key: bytes, around: Callable[[], Around]) -> None:
+    def __init__(self, spool: Path, believed: Path, key: bytes, epoch: int, around: Callable[[], Around]) -> None:
+        self._epoch = epoch
         self._spool = spool
         self._believed = believed
         self._key = key
         self._around = around
         self._calls = 0
         self._written: Counter[int] = Counter()
+        self._series: dict[tuple[int, ...], tuple[int, tuple[Any, ...]]] = {}
         self._due_at = time.monotonic() + 1.0
         self._lock = threading.Lock()
 
@@ -102,13 +105,21 @@ class Checkpoints:
             self._calls += 1
             return self._calls
 
+    def series(self, objects: tuple[Any, ...]) -> tuple[int, bool]:
+        """The number that calls with these very objects share, and whether this is the first of them."""
+        key = tuple(map(id, objects))
+        is_new = key not in self._series
+        if is_new:
+            self._series[key] = self.begin(), objects  # held, so that their ids stay theirs
+        return self._series[key][0], is_new
+
     def saved(self, call: int) -> Saved | None:
         """What an earlier epoch has saved of a call, the last of it that can be read."""
         for path in sorted(self._believed.glob(f"{_name(call)}-*{SUFFIX}"), reverse=True):
             try:
                 return pickle.loads(unseal(self._key, path.name, path.read_bytes()))  # type: ignore[no-any-return]
             # Another version of a class may not be able to read it: the work is then done again.
-            except (IntegrityError, Exception):
+            except Exception:
                 continue
         return None
 
@@ -123,7 +134,7 @@ class Checkpoints:
             Saved(done, tuple(_content(one) for one in objects), record_dice.take(), self.around.said())
         )
         self._written[call] += 1
-        name = f"{_name(call)}-{self._written[call]:06d}-{time.time_ns()}{SUFFIX}"
+        name = f"{_name(call)}-{self._epoch:04d}-{self._written[call]:06d}{SUFFIX}"
         aside = self._spool / ASIDE / name
         aside.parent.mkdir(exist_ok=True)
         aside.write_bytes(seal(self._key, name, buffer.getbuffer()))
@@ -149,7 +160,8 @@ def checkpoint(*objects: Any) -> bool:
 
     The first call of a run that goes on on another site puts into each object what was saved of it and returns True;
     every other call saves them, if enough time has passed that it costs little, and returns False. Objects keep their
-    identity: lists, dicts, arrays, models, and what has ``state_dict`` and ``load_state_dict``.
+    identity: lists, dicts, arrays, models, and what has ``state_dict`` and ``load_state_dict``. Calls with the same
+    objects belong together.
 
         state = {"step": 0, "w": w}
         greenkernel.checkpoint(state)
@@ -162,12 +174,12 @@ def checkpoint(*objects: Any) -> bool:
     """
     if _present is None:
         return False
-    call = _series(objects)
-    if call.is_new and (saved := _present.saved(call.number)) is not None:
+    call, is_new = _present.series(objects)
+    if is_new and (saved := _present.saved(call)) is not None:
         _put(saved, objects)
         _present.around.go_on(saved.said)
         return True
-    _present.save(call.number, 0, objects)
+    _present.save(call, 0, objects)
     return False
 
 
@@ -200,27 +212,6 @@ def resumable(data: Iterable[T], *objects: Any) -> Iterator[T]:
         present.save(call, done, objects)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    number: int
-    is_new: bool
-
-
-_known: dict[tuple[int, ...], tuple[int, Any, Checkpoints]] = {}
-
-
-def _series(objects: tuple[Any, ...]) -> _Call:
-    """Calls with the same objects are one series."""
-    assert _present is not None
-    key = tuple(id(one) for one in objects)
-    known = _known.get(key)
-    if known is not None and known[2] is _present:
-        return _Call(known[0], is_new=False)
-    number = _present.begin()
-    _known[key] = (number, objects, _present)
-    return _Call(number, is_new=True)
-
-
 def _content(value: Any) -> Any:
     if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
         return ("state_dict", value.state_dict())
@@ -247,3 +238,9 @@ def _put(saved: Saved, objects: tuple[Any, ...]) -> None:
 
 def _name(call: int) -> str:
     return f"checkpoint-{call:04d}"
+
+
+def older(name: str, names: Iterable[str]) -> list[str]:
+    """Those that a checkpoint makes worthless: of the same call, but for the one before it."""
+    call = name.rsplit("-", 2)[0]
+    return sorted(one for one in names if one < name and one.endswith(SUFFIX) and one.rsplit("-", 2)[0] == call)[:-1]

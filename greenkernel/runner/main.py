@@ -77,6 +77,7 @@ class Runner:
         self._snapshots: SnapshotSpool | None = None
         self._resumed: Snapshot | None = None
         self._rounds_from: tuple[int, int, float] | None = None
+        self._rounds_from_s = self._round_s = 0.0
         self._refused_records = 0
         self._believed_bytes = 0
         self._reporter = Reporter(
@@ -260,7 +261,8 @@ class Runner:
         )
         self._reporter.snapshots = self._snapshots
         work = self._work().resolve()
-        checkpoints = Checkpoints(self._sub("spool"), self._sub("believed"), self._job.key, lambda: keeper)
+        spool, believed = self._sub("spool"), self._sub("believed")
+        checkpoints = Checkpoints(spool, believed, self._job.key, self._job.epoch, lambda: keeper)
         if restored is not None:
             scope.go_on(restored.calls["tasks"])
             checkpoints.go_on(restored.calls["checkpoints"])
@@ -329,13 +331,14 @@ class Runner:
             return began
         tasks, keeper = self._scope.progress(), self._keeper
         rounds = keeper.rounds() if keeper is not None else None
+        left_cpu_s = max(tasks.left_cpu_s, self._left_of_rounds(rounds, used.cpu_s))
         last = (self._snapshots.last if self._snapshots is not None else None) or self._resumed
         return replace(
             began,
             fraction=rounds[0] / rounds[1] if rounds and rounds[1] else _share(tasks.done, tasks.total),
             rounds_done=rounds[0] if rounds else None,
             rounds_total=rounds[1] if rounds else None,
-            stops_soon=keeper is not None and keeper.stops_soon,
+            stops_soon=keeper is not None and keeper.stops_soon and self._round_s < self._job.grace_s - _LAST_WORD_S,
             resumed_at=_in_words(self._resumed.place) if self._resumed is not None else "",
             why_not_kept=(keeper.why_not or "") if keeper is not None else "",
             tasks_done=tasks.done,
@@ -345,7 +348,7 @@ class Runner:
             recomputed_tasks=tasks.recomputed + self._refused_records,
             recorded_cpu_s=max(tasks.task_cpu_s + tasks.reused_cpu_s, last.cpu_s if last is not None else 0.0),
             record_bytes=self._believed_bytes + self._reporter.record_bytes,
-            left_cpu_s=max(tasks.left_cpu_s, self._left_of_rounds(rounds, used.cpu_s)),
+            left_cpu_s=left_cpu_s,
             not_recorded=tasks.not_recorded,
             detail="running",
         )
@@ -354,10 +357,13 @@ class Runner:
         """CPU seconds of the rounds to come, at the mean of those that were done here."""
         if rounds is None or rounds[1] is None or self._keeper is None:
             self._rounds_from = None
+            self._round_s = 0.0
             return 0.0
         if self._rounds_from is None or self._rounds_from[0] != self._keeper.statement:
             self._rounds_from = (self._keeper.statement, rounds[0], cpu_s)
+            self._rounds_from_s = time.monotonic()
         done = rounds[0] - self._rounds_from[1]
+        self._round_s = (time.monotonic() - self._rounds_from_s) / max(1, done)
         return (cpu_s - self._rounds_from[2]) / done * (rounds[1] - rounds[0]) if done > 0 else 0.0
 
     def _drain(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from greenkernel.errors import TemporaryError
 from greenkernel.records import Progress
 from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
+from greenkernel.runner.checkpoints import older
 from greenkernel.runner.record_outbox import Outbox
 from greenkernel.runner.snapshots.spool import SnapshotSpool
 from greenkernel.store.runs import LogEvent, RunStore
@@ -143,6 +144,13 @@ class Reporter:
                 self._events = events + self._events
             raise
 
+    def _tidy(self, worthless: list[str]) -> None:
+        """Checkpoints that newer ones have replaced; where a later epoch is open it relies on what there was then."""
+        if worthless and self._store.epoch(self._epoch + 1) is None:
+            self._store.delete_records(self._epoch, *worthless)
+            for name in worthless:
+                del self._shipped[name]
+
     def _ship_records(self) -> None:
         for name, record in self.outbox.waiting():
             self._store.put_record(self._epoch, name, record)
@@ -156,6 +164,7 @@ class Reporter:
                     continue
                 self._store.put_record(self._epoch, path.name, data)
                 self._shipped[path.name] = len(data)
+                self._tidy(older(path.name, self._shipped))
 
 
 def now() -> datetime:

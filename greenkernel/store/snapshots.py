@@ -9,10 +9,8 @@ What the payload holds already is not written again: its blobs are referred to b
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from greenkernel.errors import IntegrityError
 from greenkernel.records import FileChange, Payload, RecordRef
@@ -165,8 +163,3 @@ def newest_first(refs: tuple[RecordRef, ...]) -> list[RecordRef]:
     """The snapshots among records; the newest is the one of the last epoch with the highest number."""
     found = [ref for ref in refs if ref.name.endswith(SUFFIX)]
     return sorted(found, key=lambda ref: ref.name, reverse=True)
-
-
-def as_dict(said: Said) -> Mapping[str, Any]:
-    """For the log."""
-    return {"stdout": said.stdout, "stderr": said.stderr, "displays": said.displays}

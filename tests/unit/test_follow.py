@@ -65,8 +65,20 @@ def goes_on(stdout: int, displays: int = 0) -> LogEvent:
         ("took 3 s\nb\nc\n", [["took 3 s\nb\n"], ["took 12.5 s\nb\n"], [12, "b\nc\n"]]),
         ("took 3 s\nb\nc\n", [["took 3 s\n"], [0, "took 12.5 s\n", "b\n"], [14, "c\n"]]),
         ("a\nb\nc\n", [["a\nb\n", 0, "a\nb\nc\n"]]),
+        ("loss 0.5\nloss 0.7\nend", [["loss 0.5"], [0, "loss 0.7"], [8, "\nend"]]),
+        ("loss 0.5\nend", [["loss 0.5\n"], [0, "loss 0."], [0, "loss 0.5\nend"]]),
     ],
-    ids=["repeats one", "repeats nothing", "differs", "twice", "other lengths", "lengths before", "begins again"],
+    ids=[
+        "repeats one",
+        "repeats nothing",
+        "differs",
+        "twice",
+        "other lengths",
+        "lengths before",
+        "begins again",
+        "held and kept",
+        "held and dropped",
+    ],
 )
 def test_what_goes_on_in_the_middle(expected: str, epochs: list[list[str | int]]) -> None:
     """An epoch that goes on says how much had been printed; what it repeats of the rest is left out."""

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from greenkernel.runner.record_length import known_length
 from greenkernel.runner.snapshots.contexts import Contexts
-from greenkernel.runner.snapshots.sources import MOST_COUNTED, Seen, kept_by, note
+from greenkernel.runner.snapshots.sources import MOST_COUNTED, Seen, is_plain, kept_by, note
 from greenkernel.runner.snapshots.weave import Loop, targets_of, value_of_target, withs_around
 from greenkernel.store.imports import silence
 from greenkernel.store.snapshots import LoopPlace
@@ -165,10 +166,9 @@ class ForHook:
 
     def left(self) -> int | None:
         """Rounds to come, as far as that can be told."""
-        hint = getattr(self.source, "__length_hint__", None)
-        if hint is not None:
-            return int(hint())
-        return None if self.total is None or self.seen is None else self.total - self.seen.count
+        if self.seen is not None:
+            return None if self.total is None else self.total - self.seen.count
+        return known_length(self.source) if is_plain(self.source) else None
 
     def names_bound(self, frame: Any) -> bool:
         """False where the body has deleted what the loop had bound."""
@@ -179,7 +179,7 @@ class ForHook:
         entry = self._board.entries.pop(self._number, None)
         self.has_begun = True
         source = entry.source if entry is not None and entry.source is not None else iter(data)
-        self.total = len(data) if hasattr(type(data), "__len__") else None if entry is None else entry.total
+        self.total = _length_of(data) if entry is None or entry.source is None else entry.total
         how = kept_by(source)
         self.why_not = None if how in ("itself", "counted") else how
         self.seen = Seen() if how == "counted" else None
@@ -238,8 +238,17 @@ class ForHook:
             yield map({}.get, left, source)  # type: ignore[arg-type]
             if next(left, self) is not self:
                 return  # ticks are left, so the source has ended
-            quick = time.monotonic() - began < count * _QUICK_ROUND_S
+            # Only of the language's own iterators it is known that they may be asked again after their end.
+            quick = is_plain(source) and time.monotonic() - began < count * _QUICK_ROUND_S
             count = min(_MOST_TICKS, count * 2)
+
+
+def _length_of(data: Any) -> int | None:
+    try:
+        return known_length(data)
+    # Some have a length that they do not know, and say so by raising.
+    except Exception:
+        return None
 
 
 class WhileHook:

@@ -58,6 +58,11 @@ def kept_by(source: Iterator[Any]) -> Kept | str:
     return f"its data come from a {kind.__qualname__}, whose place in them is not known"
 
 
+def is_plain(source: Iterator[Any]) -> bool:
+    """True for the language's own iterators over what it has itself."""
+    return type(source) in _PLAIN
+
+
 def note(source: Iterator[Any], seen: Seen) -> Iterator[Any]:
     """Take note of what is given."""
     return map(seen.add, source)

@@ -71,11 +71,6 @@ class SnapshotSpool:
         """True while one waits to be shipped."""
         return self._waiting is not None
 
-    @property
-    def count(self) -> int:
-        """Snapshots written so far."""
-        return self._number
-
     def write(self, moment: Moment, place: Place, said: Said, namespace: dict[str, Any]) -> None:
         """Write one; it takes the place of one that has not been shipped yet.
 
@@ -134,14 +129,16 @@ class SnapshotSpool:
 
         Where a later epoch has been opened nothing is removed: it relies on what there was then.
         """
-        if self._waiting is None:
-            for path in self._folder.iterdir():
-                if path.is_file():
-                    path.unlink()
         gone, self._shipped = self._shipped[:-_KEPT], self._shipped[-_KEPT:]
         kept = [*self._shipped, *([self._waiting] if self._waiting is not None else [])]
         needed = {part for one in kept for part in one.parts}
         parts = {part for one in gone for part in one.parts} - needed - self._payload
         self._parts.forget(parts)
+        if self._waiting is None:
+            for path in self._folder.iterdir():
+                if path.is_file():
+                    path.unlink()
+                    if path.name not in needed:  # of one that could not be taken
+                        self._parts.forget([path.name])
         self._run.delete_records(self._epoch, *(one.name for one in gone))
         return parts

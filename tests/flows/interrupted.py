@@ -23,7 +23,6 @@ from typing import Any
 
 from greenkernel.cell.bind import bind, load_result
 from greenkernel.cell.capture import capture
-from greenkernel.errors import GreenKernelError
 from greenkernel.records import Capture, FileChange, Request, Result
 from greenkernel.runner.snapshots.keeper import Keeper, Process
 from greenkernel.runner.snapshots.pace import Pace
@@ -345,11 +344,6 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
         snapshots,
         keeper.why_not,
     )
-
-
-def is_refused(error: BaseException) -> bool:
-    """True where a cell was not sent at all."""
-    return isinstance(error, GreenKernelError)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC
 from random import Random
 from typing import Any, cast
 
@@ -12,95 +12,28 @@ from greenkernel.clock import ManualClock
 from greenkernel.errors import TemporaryError
 from greenkernel.records import (
     Capture,
-    ClockInfo,
     EpochOpen,
-    Interval,
     JobPhase,
     JobSpec,
     JobStatus,
     Payload,
-    Plan,
-    Prediction,
-    Profile,
-    Receipt,
     Request,
     RunState,
-    Step,
 )
 from greenkernel.run.conduct import Conductor, SitesNow
-from greenkernel.run.receipt import RunFacts, make_receipt
-from greenkernel.run.reconcile import Seen
 from greenkernel.site.fake import FakeSite
 from greenkernel.store.objects import ObjectStore
-from greenkernel.store.runs import Advice, End, PlanNow, RunStore, Submission, Wish
+from greenkernel.store.runs import End, PlanNow, RunStore, Submission, Wish
+from tests.advisers import START, FixedAdviser
 from tests.simulation.faults import Crash, Faults
 from tests.simulation.memory import MemoryStore, Shelf
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
 KEY = b"k" * 32
 WORK = 6
 # Until then things go wrong; afterwards the run must come to its end.
 _WILD_STEPS, _MOST_STEPS = 45, 600
 # A wish may meet faults a few times; then it is lost.
 _HEARD = 4
-
-
-def _about(value: float) -> Interval:
-    return Interval(low=value, mid=value, high=value)
-
-
-def _prediction(site: str) -> Prediction:
-    return Prediction(
-        site=site,
-        cores=1,
-        time_s=_about(10),
-        startup_s=_about(1),
-        memory_bytes=_about(1 << 20),
-        energy_wh=_about(1),
-        emissions_g=_about(1),
-        cost=_about(0),
-        currency="EUR",
-        p_due=None,
-        feasible=True,
-    )
-
-
-@dataclass(slots=True)
-class Adviser:
-    """Knows its plan from the beginning."""
-
-    def advise(self, *_: Any) -> Advice:
-        raise AssertionError("it is advised before it begins")
-
-    def replan(self, seen: Seen) -> PlanNow | None:
-        return None
-
-    def secrets(self, *_: Any) -> dict[str, str]:
-        return {}
-
-    def lost_every_s(self, site: str) -> float:
-        return 7200.0
-
-    def receipt(self, seen: Seen, store: RunStore, end: End) -> Receipt:
-        assert seen.advice is not None
-        facts = RunFacts(
-            run=store.run,
-            request=seen.request,
-            capture=store.submission().capture,
-            profile=seen.advice.profile,
-            predictions=(),
-            plan=None,
-            refused=(),
-            epochs=(),
-            state=end.state,
-            error=end.error,
-            advised_at=None,
-            finished_at=end.at,
-            clock=seen.advice.clock,
-            home="a",
-            sources=(),
-        )
-        return make_receipt(facts, {})
 
 
 class Book:
@@ -152,7 +85,6 @@ class SimSite(FakeSite):
                     self.world.after_start(job.spec.epoch, job.work_done, running=job.status.phase is JobPhase.RUNNING)
                 elif job.status.phase is JobPhase.RUNNING:
                     self._work(job)
-                    self.world.worked(job.spec.epoch, job.work_done)
             except TemporaryError:
                 continue  # a runner tries again
             except Crash:
@@ -185,7 +117,6 @@ class World:
         self.sites = {name: self._site(name) for name in ("a", "b")}
         self.cancelled_at: int | None = None
         self.heard = 0
-        self.done: dict[int, int] = {}
         self._paused: dict[tuple[str, int], int] = {}
         self._step = 0
         self._listed: dict[str, set[str]] = {}
@@ -207,32 +138,18 @@ class World:
 
     def _controller(self, number: int) -> Conductor:
         store, book = self.store_of(f"controller {number}"), cast("Any", self.book)
-        return Conductor(store, self.sites, Adviser(), book, self.clock, UTC)
+        return Conductor(store, self.sites, self.adviser, book, self.clock, UTC)
 
     def _submit(self) -> None:
         request = Request(source="x", name="x", created_at=START)
         capture = Capture(transformed="x", reads=(), binds=("x",), items=(), payload=Payload(head="0" * 64))
         move_at = self.dice.choice((4.0, 8.0, 15.0, 1e6))
-        ends = [START + timedelta(seconds=s) for s in (0, move_at, 1e7)]
-        plan = Plan(
-            steps=tuple(
-                Step(site=site, cores=1, start=start, end=end)
-                for site, start, end in zip(("a", "b"), ends, ends[1:], strict=False)
-            ),
-            made_at=START,
-            goal="co2",
-            emissions_g=_about(1),
-            energy_wh=_about(1),
-            cost=_about(0),
-            finish_at=ends[-1],
-            finish_latest_at=ends[-1],
-            reason="as told",
-        )
-        clock = ClockInfo(real_start=START, grid_start=START, factor=1)
-        predictions = tuple(_prediction(site) for site in ("a", "b"))
+        self.adviser = FixedAdviser([("a", 0, move_at), ("b", move_at, 1e7)])
+        advice = self.adviser.advice()
+        assert advice.plan is not None
         self.truth.submit(Submission(request=request, capture=capture))
-        self.truth.put_plan(PlanNow(plan=plan))
-        self.truth.advise(Advice(profile=Profile(slices=()), predictions=predictions, plan=plan, clock=clock, home="a"))
+        self.truth.put_plan(PlanNow(plan=advice.plan))
+        self.truth.advise(advice)
 
     # --- what happens ---
 
@@ -373,9 +290,6 @@ class World:
         if running and self._has("result"):
             self.broken.append(f"epoch {epoch} was started after the end")
 
-    def worked(self, epoch: int, done: int) -> None:
-        self.done[epoch] = max(self.done.get(epoch, 0), done)
-
     def _at_the_end(self) -> None:
         self.broken += self.shelf.broken
         ends: list[End | None] = []
@@ -413,6 +327,3 @@ def shrunk(seed: int, **kinds: Any) -> list[int]:
         if played(seed, (*skips, number), **kinds).broken:
             skips.append(number)
     return skips
-
-
-__all__ = ["Interval", "SimSite", "World", "played", "replace", "shrunk"]

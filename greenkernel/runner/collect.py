@@ -312,6 +312,7 @@ def _dumped(
                 held=changes.held,
                 steady=changes.steady(),
                 proves=True,
+                returns=True,
             ).payload
         except CannotTravelError as e:
             key = e.name

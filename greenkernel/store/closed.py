@@ -1,4 +1,7 @@
-"""What a ``with`` leaves behind: closed files, readers of them, archives, pools that are shut down. They travel."""
+"""What a ``with`` leaves behind: closed files and connections, readers of them, archives, pools that are shut down.
+
+They travel.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,10 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind in (ThreadPoolExecutor, ProcessPoolExecutor):
         down = getattr(value, "_shutdown", False) or getattr(value, "_shutdown_thread", False)
         return (_executor, (kind, value._max_workers)) if down else None
+    if kind.__module__.startswith("h5py._hl."):
+        return _hdf5_parts(value, kind)
+    if kind.__module__ == "sqlite3":
+        return _sqlite_parts(value, kind)
     if kind.__module__ == "multiprocessing.pool" and hasattr(value, "_pool") and value._state in ("CLOSE", "TERMINATE"):
         return _pool, (kind, value._state, len(value._pool))
     return None
@@ -102,3 +109,39 @@ def _pool(kind: Any, state: str, workers: int) -> Any:
     found = kind.__new__(kind)
     vars(found).update(_state=state, _pool=[None] * workers)
     return found
+
+
+def _hdf5_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """Of a file, data set or group whose file is closed, and of their attributes: the identifier of nothing."""
+    number = vars(value).get("_id")
+    if number is None or number.valid:
+        return None
+    plain = {name: part for name, part in vars(value).items() if part is None or isinstance(part, bool | str | dict)}
+    return _hdf5, (kind, type(number), plain)
+
+
+def _hdf5(kind: Any, number: Any, plain: dict[str, Any]) -> Any:
+    found = kind.__new__(kind)
+    vars(found).update(plain, _id=number(0))
+    return found
+
+
+def _sqlite_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
+    import sqlite3
+
+    connection = value.connection if kind is sqlite3.Cursor else value
+    if type(connection) is not sqlite3.Connection:
+        return None
+    try:
+        _ = connection.total_changes
+    except sqlite3.ProgrammingError:  # it is closed
+        return (kind, (connection,)) if kind is sqlite3.Cursor else (_sqlite, ())
+    return None
+
+
+def _sqlite() -> Any:
+    import sqlite3
+
+    made = sqlite3.connect(":memory:")
+    made.close()
+    return made

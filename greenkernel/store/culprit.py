@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import types
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,7 @@ def refusal(
     namespace: Mapping[str, object] | None,
     *,
     needed_by: str | None = None,
+    returns: bool = False,
 ) -> CannotTravelError:
     """The error for an object that could not be pickled.
 
@@ -63,8 +65,9 @@ def refusal(
         error: What the pickler said.
         namespace: The notebook's namespace.
         needed_by: The function that reads the name, where the cell does not read it itself.
+        returns: As of `Writer`.
     """
-    path, part = culprit(plain_name(name), value, namespace)
+    path, part = culprit(plain_name(name), value, namespace, returns=returns)
     label, advice = _described(part)
     reader = f" (read by {needed_by})" if needed_by else ""
     said = error.why if isinstance(error, RefusedError) else "" if advice else _first_line(error)
@@ -86,17 +89,25 @@ def _described(part: object) -> tuple[str, str | None]:
     return f"of type {_kind_name(kind)}", _ADVICE.get(kind.__name__)
 
 
-def culprit(name: str, value: object, namespace: Mapping[str, object] | None) -> tuple[str, object]:
+def culprit(name: str, value: object, namespace: Mapping[str, object] | None, *, returns: bool) -> tuple[str, object]:
     """The innermost part that cannot be pickled by itself, with the way to it (``conf['db'].lock``)."""
     path, part = name, value
     for _ in range(_DEPTH):
-        for step, child in _parts(part):
-            if not _travels(child, namespace):
+        for step, child in _seen_parts(part):
+            if not _travels(child, namespace, returns=returns):
                 path, part = path + step, child
                 break
         else:
             break
     return path, part
+
+
+def _seen_parts(value: object) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    # A container of any library may raise anything when it is read: a file that has been closed, a cursor.
+    with contextlib.suppress(Exception):
+        found.extend(_parts(value))
+    return found
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
@@ -118,9 +129,9 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield from ((f".{key}", child) for key, child in list(vars(value).items())[:_CHILDREN])
 
 
-def _travels(value: object, namespace: Mapping[str, object] | None) -> bool:
+def _travels(value: object, namespace: Mapping[str, object] | None, *, returns: bool) -> bool:
     try:
-        Writer(io.BytesIO(), None, namespace=namespace).dump(value)
+        Writer(io.BytesIO(), None, namespace=namespace, returns=returns).dump(value)
     # A reducer of any library may raise anything.
     except Exception:
         return False

@@ -67,6 +67,7 @@ class _Attempt:
     held: frozenset[str]
     steady: frozenset[int]
     proves: bool
+    returns: bool
     shared: Shared | None = None
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
@@ -88,6 +89,7 @@ class _Attempt:
             references=self.references,
             steady=self.steady,
             proves=self.proves,
+            returns=self.returns,
             shared=self.shared,
         )
 
@@ -116,7 +118,8 @@ class _Attempt:
             ) from e
         # A reducer of any library may raise anything; the name is what the user can do something about.
         except Exception as e:
-            raise refusal(name, value, e, self.namespace, needed_by=self.added.get(name)) from e
+            by = self.added.get(name)
+            raise refusal(name, value, e, self.namespace, needed_by=by, returns=self.returns) from e
 
     def _now_needed(self, objects: Mapping[str, object]) -> list[tuple[str, object]]:
         space = self.namespace or {}
@@ -180,6 +183,7 @@ def dump(
     held: frozenset[str] = frozenset(),
     steady: frozenset[int] = frozenset(),
     proves: bool = False,
+    returns: bool = False,
 ) -> Dumped:
     """Write objects into the store.
 
@@ -193,18 +197,19 @@ def dump(
         held: Names of parts that are written in any case.
         steady: ``id`` of those objects of the reader's that are there as they are here.
         proves: Refuse what a reader could not rebuild.
+        returns: They go home: locks, events and threads that nobody needs any more are made anew there.
 
     Raises:
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
         UserError: Memory ran out.
     """
-    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves)
+    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, returns)
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
         if shared.regions:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, shared)
+            second = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, returns, shared)
             second.run(objects, follow=follow)
             return second.finish(follow=follow)
         return attempt.finish(follow=follow)

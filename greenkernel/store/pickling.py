@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import artists, caches, closed, instances, numpys, singletons
+from greenkernel.store import aliases, artists, caches, closed, idle, instances, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -68,6 +68,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         references: ``id`` of objects that the reader has already, and their names.
         steady: Those of them that are there as they are here: new views of such an array are views of it there.
         proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
+        returns: What nobody holds any more is written so that a new one is made.
         shared: Memory that several arrays share.
         stable: Leave out what changes without the value changing (for digests).
     """
@@ -81,6 +82,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         references: Mapping[int, str] | None = None,
         steady: frozenset[int] = frozenset(),
         proves: bool = False,
+        returns: bool = False,
         shared: Shared | None = None,
         stable: bool = False,
     ) -> None:
@@ -89,6 +91,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self._references = references or {}
         self._steady = steady
         self._proves = proves
+        self._returns = returns
         self._shared = shared
         self._stable = stable
         self._here = Here()
@@ -142,6 +145,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return _made_error, (kind, obj.args), attributes
         if kind is types.GeneratorType and obj.gi_frame is None:
             return _ended_generator, (obj.__name__, obj.__qualname__)
+        if self._returns and (again := idle.reduced(obj, kind)) is not None:
+            return again
         if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
             raise RefusedError(obj)
         if isinstance(obj, types.ModuleType):
@@ -164,6 +169,9 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
     def _function(self, function: types.FunctionType) -> Any:
         if is_single_dispatch(function):
             return self._single_dispatch(function)
+        if (alias := aliases.reduced(function)) is not None:
+            self.modules.add(alias[1][0])
+            return alias
         reduced = super().reducer_override(function)
         if reduced is NotImplemented:
             self.modules.add(function.__module__ or "")
@@ -198,6 +206,9 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
     def _class(self, cls: type) -> Any:
         if _is_named_tuple(cls) and cls.__module__ == "__main__":
             return self._named_tuple(cls)
+        if (alias := aliases.reduced(cls)) is not None:
+            self.modules.add(alias[1][0])
+            return alias
         reduced = super().reducer_override(cls)
         if reduced is NotImplemented:
             self.modules.add(cls.__module__)

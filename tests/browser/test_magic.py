@@ -276,7 +276,8 @@ def test_cancel_leaves_the_old_values_and_says_when_it_has_stopped(desk: Desk, o
     page.wait_for_selector(".gk-confirm:visible")
     picture(book, "4-asks")
     page.click(".gk-confirm")
-    page.wait_for_selector(".gk-message:has-text('Asked to cancel the run')")
+    # A run that ends at once leaves no time to say so.
+    page.wait_for_selector(".gk-message:has-text('Asked to cancel the run'), .gk-last:has-text('cancelled')")
     book.until(lambda: "nothing of it is left running" in book.output(1), timeout_s=60)
     picture(book, "4-cancelled")
     assert "cancelled" == desk.run().state

@@ -986,13 +986,50 @@ CASES = (
         shows="a lock that the cell makes",
         cell="import threading\nlock = threading.Lock()\nwith lock:\n    x = 1",
         then=("lock.locked()",),
-        differs="what cannot be pickled does not come back, which is said: locks",
     ),
     Case(
         shows="an object with a lock of the cell",
         cell="import threading, queue\nq = queue.Queue()\nq.put(1)\nx = q.get()",
         then=("x, q.empty()",),
-        differs="what cannot be pickled does not come back, which is said: queues",
+    ),
+    Case(
+        shows="what works between threads and processes",
+        cell=code("""
+            import multiprocessing, queue, sqlite3, threading
+            locks = [threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore(3)]
+            done, held = threading.Event(), threading.Lock()
+            done.set()
+            held.acquire()
+            few, more = queue.SimpleQueue(), queue.PriorityQueue()
+            few.put(locks)
+            more.put((2, "x"))
+            class Counting(threading.Thread):
+                def run(self):
+                    self.count = 5
+            counting = Counting(name="counting")
+            counting.start()
+            counting.join()
+            between = [multiprocessing.Lock(), multiprocessing.Semaphore(2), multiprocessing.Condition()]
+            flag, number = multiprocessing.Event(), multiprocessing.Value("i", 3)
+            flag.set()
+            def double(value, numbers):
+                value.value *= 2
+                numbers[0] = 7
+            numbers = multiprocessing.Array("d", [1, 2])
+            process = multiprocessing.Process(target=double, args=(number, numbers))
+            process.start()
+            process.join()
+            connection = sqlite3.connect("x.db")
+            cursor = connection.cursor()
+            connection.close()
+            """),
+        then=(
+            "print(locks, done, held, few.get() is locks, more.get(), counting.count, counting.is_alive())",
+            "print(between, flag.is_set(), number.value, list(numbers), process.exitcode, process.is_alive())",
+            "with locks[0], locks[1], locks[2], between[0]:\n    locks[2].notify()",
+            "counting.name, process.name, connection, cursor",
+        ),
+        skips=("process", "counting"),
     ),
     Case(
         shows="a thread that the cell has ended",
@@ -1005,7 +1042,6 @@ CASES = (
             sorted(found)
             """),
         then=("len(found)",),
-        differs="what cannot be pickled does not come back, which is said: threads",
     ),
     Case(
         shows="an open file of the cell",

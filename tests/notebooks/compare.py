@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import textwrap
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ PROBE = Path(__file__).with_name("probe.py")
 MAGIC = "%%greentrain --auto --no-profile"
 HERE = "#: green"
 _TIMEOUT_S = 60
+_A_SECOND_S = 1.05
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+> (\d+) ?(.*)$")
 _CELL = re.compile(rf"<greentrain cell \d+>|{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py|<>(?=:\d)")
@@ -40,9 +42,11 @@ class Case:
         cell: The cell that is sent; a line ``#: green`` says where the magic stands, else it is the first line.
         before: The cells before it.
         then: The cells after it, whose output is compared too.
+        every: The magic stands above all of them.
         probes: Expressions whose values are compared.
         options: More options of the magic.
         files: Files beside the notebook: path and text.
+        folder: A folder whose files lie beside the notebook too.
         numbers: False: figures in the output are not compared.
         clock: False: times of day in the output are not compared.
         ordered: False: several writers share the output, its lines are compared as a set.
@@ -57,9 +61,11 @@ class Case:
     cell: str
     before: tuple[str, ...] = ()
     then: tuple[str, ...] = ()
+    every: bool = False
     probes: tuple[str, ...] = ()
     options: str = ""
     files: tuple[tuple[str, str], ...] = ()
+    folder: Path | None = None
     numbers: bool = True
     clock: bool = True
     ordered: bool = True
@@ -99,11 +105,13 @@ class Kernel:
         folder: Where it works.
         environment: Added to this process's.
         first: Run once at the start.
+        patience_s: What it is sent is done by then.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str], first: str) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], first: str, patience_s: float = _TIMEOUT_S) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._patience_s = patience_s
         self._manager = KernelManager(kernel_name="python3")
         env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), **environment}
         # In a test's process a kernel does not watch its descriptors.
@@ -163,11 +171,12 @@ class Kernel:
         return found
 
     def _until_idle(self, request: str) -> Iterator[dict[str, Any]]:
+        until = time.monotonic() + self._patience_s
         while True:
             try:
-                message = self._client.get_iopub_msg(timeout=_TIMEOUT_S)
+                message = self._client.get_iopub_msg(timeout=max(0.01, until - time.monotonic()))
             except Empty:
-                raise TimeoutError("the kernel says nothing") from None
+                raise TimeoutError(f"not done within {self._patience_s:.0f} s") from None
             kind = message["msg_type"]
             mine = message["parent_header"].get("msg_id") == request
             if kind == "status":
@@ -183,10 +192,14 @@ class Pair:
     Args:
         folder: Where everything of theirs lives.
         sites: The text of the sites file.
+        patience_s: A cell is done by then.
+        only_plain: Both kernels are plain: what differs then varies by itself.
     """
 
-    def __init__(self, folder: Path, sites: str) -> None:
+    def __init__(self, folder: Path, sites: str, *, patience_s: float = _TIMEOUT_S, only_plain: bool = False) -> None:
         self._folder = folder
+        self._patience_s = patience_s
+        self._only_plain = only_plain
         self._home = folder / "home"
         self._home.mkdir(parents=True)
         (self._home / "sites.toml").write_text(sites)
@@ -222,10 +235,9 @@ class Pair:
     def _start(self) -> tuple[Kernel, Kernel]:
         self._started += 1
         home = {"GREENKERNEL_HOME": str(self._home)}
-        plain = Kernel(self._folder / f"plain-{self._started}", {}, "")
-        magic = Kernel(
-            self._folder / f"magic-{self._started}", home, "get_ipython().run_line_magic('load_ext', 'greenkernel')\n"
-        )
+        plain = Kernel(self._folder / f"plain-{self._started}", {}, "", self._patience_s)
+        load = "" if self._only_plain else "get_ipython().run_line_magic('load_ext', 'greenkernel')\n"
+        magic = Kernel(self._folder / f"magic-{self._started}", home, load, self._patience_s)
         return plain, magic
 
     def _compared(self, case: Case, plain: Kernel, magic: Kernel) -> list[str]:
@@ -236,32 +248,50 @@ class Pair:
             for path, text in case.files:
                 (place / path).parent.mkdir(parents=True, exist_ok=True)
                 (place / path).write_text(text)
-        cells = {plain: _without(case), magic: _with(case)}
+            if case.folder is not None:
+                shutil.copytree(case.folder, place, symlinks=True, dirs_exist_ok=True)
+        cells = {plain: (*case.before, _without(case), *case.then)}
+        cells[magic] = cells[plain] if self._only_plain else _marked(case)
         shown: dict[Kernel, list[Shown]] = {plain: [], magic: []}
-        for index in range(len(case.before) + 1 + len(case.then)):
-            requests = {}
+        for index in range(len(cells[plain])):
+            requests: dict[Kernel, str] = {}
+            for kernel in () if self._only_plain else places:
+                requests[kernel] = kernel.send(cells[kernel][index])
             for kernel in places:
-                source = (*case.before, cells[kernel], *case.then)[index]
-                requests[kernel] = kernel.send(source)
-            for kernel, request in requests.items():
-                messages = kernel.take(request)
+                if self._only_plain:  # at another time: what tells the time differs
+                    time.sleep(_A_SECOND_S)
+                messages = kernel.take(requests.get(kernel) or kernel.send(cells[kernel][index]))
                 if not case.ordered:
                     messages += kernel.rest()
                 shown[kernel].append(_shown(messages, case, places[kernel]))
         for kernel in places:
-            seen.append((shown[kernel], kernel.report(case.probes)))
+            seen.append((shown[kernel], {**kernel.report(case.probes), "files": _files(places[kernel])}))
         for place in places.values():
             shutil.rmtree(place, ignore_errors=True)
         return _differences(case, seen[0], seen[1])
+
+
+def _files(place: Path) -> dict[str, str]:
+    """What lies in a folder, by content; caches of bytecode are nobody's business."""
+    found = {}
+    for path in sorted(place.rglob("*")):
+        inside = path.relative_to(place)
+        if "__pycache__" not in inside.parts and path.is_file():
+            found[inside.as_posix()] = hashlib.sha1(path.read_bytes()).hexdigest()[:12]
+    return found
 
 
 def _without(case: Case) -> str:
     return "\n".join(line for line in case.cell.split("\n") if line != HERE) if HERE in case.cell else case.cell
 
 
-def _with(case: Case) -> str:
+def _marked(case: Case) -> tuple[str, ...]:
+    """The cells of a notebook, with the magic."""
     line = f"{MAGIC} {case.options}".rstrip()
-    return case.cell.replace(HERE, line) if HERE in case.cell else f"{line}\n{case.cell}"
+    if case.every:
+        return tuple(f"{line}\n{text}" for text in (*case.before, case.cell, *case.then))
+    here = case.cell.replace(HERE, line) if HERE in case.cell else f"{line}\n{case.cell}"
+    return (*case.before, here, *case.then)
 
 
 def _shown(messages: list[dict[str, Any]], case: Case, place: Path) -> Shown:
@@ -339,10 +369,10 @@ def _differences(case: Case, one: tuple[list[Shown], Any], two: tuple[list[Shown
             found.append(f"{which} shows\n  plain {_cut(a.parts)}\n  magic {_cut(b.parts)}")
         if a.error != b.error:
             found.append(f"{which} ends with\n  plain {a.error}\n  magic {b.error}")
-        if index < at and a.error and not case.stumbles:
+        if index < at and a.error and not case.stumbles and not case.every:
             raise RuntimeError(f"{which} does not run: {a.error}")
     if not case.refused:
-        for what in ("names", "probes"):
+        for what in ("names", "probes", "files"):
             found += _by_key(what, plain_report[what], magic_report[what], case.skips)
         if plain_report["error"] != magic_report["error"]:
             found.append(f"the exception\n  plain {plain_report['error']}\n  magic {magic_report['error']}")

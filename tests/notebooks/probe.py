@@ -63,7 +63,10 @@ class _Memo:
         self._kept.append(value)
         if at.count("[") + at.count(".") > _DEEP:
             return kind.__name__
-        return self._parts(value, at)
+        try:
+            return self._parts(value, at)
+        except Exception as e:  # an object that answers to every name, with an error of its own
+            return [kind.__name__, f"cannot be described: {type(e).__name__}"]
 
     def _parts(self, value: Any, at: str) -> list[Any]:
         module = type(value).__module__.partition(".")[0]
@@ -159,7 +162,7 @@ class _Memo:
         elif isinstance(value, functools.partial):
             made = (value.func, value.args, value.keywords)
         elif hasattr(value, "cache_info"):
-            made = (value.__wrapped__, repr(value.cache_info()))
+            made = (value.__wrapped__, "" if _is_imported(value) else repr(value.cache_info()))
         else:
             try:
                 with warnings.catch_warnings():
@@ -208,6 +211,8 @@ def plain(text: str) -> str:
     """Without addresses and names of places."""
     text = _CELL.sub("<cell>", text)
     text = text.replace(str(Path.cwd()), "<cwd>")
+    text = re.sub(r"\b(started|stopped)( daemon)? \d{9,}", r"\1\2", text)
+    text = re.sub(r"\bThread-\d+", "Thread", text)
     return re.sub(r"0x[0-9a-fA-F]{6,}", "0x", text)
 
 

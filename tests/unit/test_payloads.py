@@ -6,7 +6,9 @@ import asyncio
 import io
 import socket
 import sqlite3
+import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -308,3 +310,46 @@ def test_a_digest_changes_with_the_content_alone() -> None:
     assert (after["m"], after["a"]) != (before["m"], before["a"])
     assert (after["M"], after["f"]) == (before["M"], before["f"])
     assert digest(_generator(), here) is None
+
+
+def test_what_a_library_keeps_under_another_name_is_the_same_there(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrapper and a made-up class are found where the library has them; only what it has nowhere is a copy."""
+    library, inner = types.ModuleType("kept_under_another"), types.ModuleType("kept_under_another.inner")
+    for module in (library, inner):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    source = (
+        "def plain():\n    return 1\n"
+        "def wrapped(function):\n"
+        "    def plain():\n        return function()\n"
+        "    return plain\n"
+        "old_name = wrapped(plain)\n"
+        "Made = type('Hidden', (), {'__qualname__': 'make.<locals>.Hidden'})\n"
+        "nowhere = [wrapped(plain)]\n"
+    )
+    exec(source, vars(inner))
+    vars(library)["again"] = vars(inner)["old_name"]
+    objects = {"old": vars(inner)["old_name"], "made": vars(inner)["Made"], "nowhere": vars(inner)["nowhere"][0]}
+    read = load(dump(objects, blobs).payload, blobs, {})
+    assert read["old"] is objects["old"]
+    assert read["made"] is objects["made"]
+    assert read["nowhere"] is not objects["nowhere"]
+    assert 1 == read["nowhere"]()
+
+
+def test_a_container_that_cannot_be_read_is_refused_like_any_other(blobs: Blobs) -> None:
+    """A mapping that raises when somebody looks into it, as closed files do, costs no more than its name."""
+
+    class Closed(dict[str, int]):
+        def __reduce_ex__(self, protocol: object) -> Any:
+            raise TypeError("not this one")
+
+        def __len__(self) -> int:
+            raise ValueError("it is closed")
+
+        def items(self) -> Any:
+            raise ValueError("it is closed")
+
+    with pytest.raises(CannotTravelError, match=r"shut cannot travel.*not this one"):
+        dump({"shut": Closed()}, blobs)

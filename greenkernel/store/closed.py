@@ -40,6 +40,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         return (_executor, (kind, value._max_workers)) if down else None
     if kind.__module__.startswith("h5py._hl."):
         return _hdf5_parts(value, kind)
+    if kind.__module__.startswith("tables."):
+        return _tables_parts(value, kind)
     if kind.__module__ == "sqlite3":
         return _sqlite_parts(value, kind)
     if kind.__module__ == "multiprocessing.pool" and hasattr(value, "_pool") and value._state in ("CLOSE", "TERMINATE"):
@@ -117,12 +119,27 @@ def _hdf5_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
     if number is None or number.valid:
         return None
     plain = {name: part for name, part in vars(value).items() if part is None or isinstance(part, bool | str | dict)}
-    return _hdf5, (kind, type(number), plain)
+    return _hdf5, (kind, type(number)), plain
 
 
-def _hdf5(kind: Any, number: Any, plain: dict[str, Any]) -> Any:
+def _hdf5(kind: Any, number: Any) -> Any:
     found = kind.__new__(kind)
-    vars(found).update(plain, _id=number(0))
+    vars(found)["_id"] = number(0)
+    return found
+
+
+def _tables_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """Of a file of PyTables that is closed, and of its nodes: what they are called, and that they are closed."""
+    has = getattr(value, "__dict__", {})
+    if has.get("_v_isopen", has.get("isopen", True)):
+        return None
+    plain = {name: part for name, part in has.items() if part is None or isinstance(part, bool | int | str)}
+    return _tables, (kind, plain)
+
+
+def _tables(kind: Any, plain: dict[str, Any]) -> Any:
+    found = kind.__new__(kind)
+    vars(found).update(plain)  # its __setstate__ wants what only an open one has
     return found
 
 

@@ -60,6 +60,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
             f"{names.asks} asks for input(), and nobody can answer where it runs",
             what_to_do="Ask in a cell of its own, and use the answer here",
         )
+    _check_out(request.out, names, python, namespace)
     env = {**thread_counts(), **_environment(request.env)}
     secret = [name for name in variables_set_here() if name not in env and looks_secret(name, os.environ.get(name))]
     settings = taken_here(folder, {*secret, *env})
@@ -97,6 +98,19 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     )
     remember(dumped.payload, sent, dumped.inner)
     return captured
+
+
+def _check_out(out: tuple[str, ...], names: Names, python: str, namespace: Mapping[str, object]) -> None:
+    """A name that is certain never to come back is said before the run."""
+    if names.computed or "import *" in python or "get_ipython" in python:
+        return
+    unknown = [name for name in out if name not in namespace and name not in names.binds]
+    if unknown:
+        raise UserError(
+            f"the cell never binds {', '.join(unknown)}",
+            where="--out",
+            what_to_do=f"It binds {', '.join(names.binds) or 'no name'}",
+        )
 
 
 def _front_end() -> Literal["", "terminal", "kernel"]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from greenkernel.errors import UserError
 from tests.flows.cellrun import FILE, notebook, shown, there_and_back
 
 NUMPY = "import numpy as np\n"
@@ -466,9 +467,12 @@ def test_a_tuple_is_the_tuple_it_was(tmp_path: Path) -> None:
 
 
 def test_only_the_names_asked_for_come_back(tmp_path: Path) -> None:
-    """``--out`` leaves everything else there, and says what was not bound."""
+    """``--out`` leaves everything else there, and says what was not bound; before the run, where that is certain."""
     space = notebook("big = [0]")
-    away = there_and_back("a = 1\nb = 2\nbig.append(1)", space, tmp_path, out=("b", "nope"))
+    cell = "a = 1\nb = 2\nbig.append(1)"
+    with pytest.raises(UserError, match=r"--out: the cell never binds nope\. It binds a, b"):
+        there_and_back(cell, space, tmp_path, out=("b", "nope"))
+    away = there_and_back(f"{cell}\nif not big: nope = 1", space, tmp_path, out=("b", "nope"))
     assert 2 == space["b"]
     assert "a" not in space
     assert [0] == space["big"]

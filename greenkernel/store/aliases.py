@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from greenkernel.store.singletons import found
+from greenkernel.store.imports import imported
 
 # Where the values of a library's modules are: by top package, with the count of modules that it was made of.
 _places: dict[str, tuple[int, dict[int, tuple[str, str]]]] = {}
@@ -19,13 +19,23 @@ def reduced(value: Any) -> tuple[Any, ...] | None:
     module = getattr(value, "__module__", None)
     if not isinstance(module, str) or module == "__main__" or module not in sys.modules:
         return None
-    own: Any = sys.modules[module]
-    for part in value.__qualname__.split("."):
-        own = getattr(own, part, None)
-    if own is value:
+    own = value.__qualname__
+    if value is _at(module, own):
         return None
     place = _places_of(module.partition(".")[0]).get(id(value))
-    return (found, place) if place is not None and _at(*place) is value else None
+    return (_found, (*place, module, own)) if place is not None and _at(*place) is value else None
+
+
+def _found(module: str, name: str, own_module: str, own_name: str) -> Any:
+    """Under the name that it carries where the other one is nothing of the library's: a patch that put it aside."""
+    imported(module)
+    value = _at(module, name)
+    if value is None:
+        imported(own_module)
+        value = _at(own_module, own_name)
+    if value is None:
+        raise AttributeError(f"{module} has no {name}")
+    return value
 
 
 def _places_of(top: str) -> dict[int, tuple[str, str]]:
@@ -43,4 +53,7 @@ def _places_of(top: str) -> dict[int, tuple[str, str]]:
 
 
 def _at(module: str, name: str) -> object:
-    return getattr(sys.modules.get(module), name, None)
+    value: object = sys.modules.get(module)
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value

@@ -24,9 +24,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind.__name__ not in _KINDS:
         return None
     place = next((one for one in _PLACES if getattr(sys.modules.get(one[0]), one[1], None) is value), None)
-    return (found, place) if place is not None else None
+    return (_found, place) if place is not None else None
 
 
-def found(module: str, name: str) -> Any:
-    """What this module has under this name."""
+def _found(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenkernel import errors
+from greenkernel.home import Home
+from greenkernel.session import Run
 from tests.flows.conftest import PLAIN_SITES, end_controllers
 from tests.notebooks.compare import Case, Pair
 
@@ -63,10 +65,18 @@ def judge(path: Path, pairs: tuple[Pair, Pair], *, cells: bool, options: str) ->
                 varies = {head for head in varies if "shows" not in head} | _heads(twins.differences(case))
             found = [text for text in found if not _heads([text]) & varies and not text.startswith("  (said")]
     except (TimeoutError, RuntimeError) as e:
+        _end_runs(pair.home)
         return Verdict(path, "not run", (str(e)[:300],))
     if any(re.search(rf"magic \['({'|'.join(_REFUSALS)})'", text) for text in found):
         return Verdict(path, "refused", tuple(found))
     return Verdict(path, "differs" if found else "same", tuple(found))
+
+
+def _end_runs(home: Path) -> None:
+    """What was not waited for would go on beside the next script."""
+    at = Home.open(home)
+    for entry in at.journal.entries(only_open=True):
+        Run(at, entry.id).cancel()
 
 
 def cells_of(path: Path) -> list[str]:

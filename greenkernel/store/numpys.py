@@ -1,4 +1,4 @@
-"""Objects of numpy that have no pickle of their own although all of what they are can travel.
+"""Objects of numpy that have no pickle of their own, or one that loses a part of what they are.
 
 Nothing here imports numpy by itself.
 """
@@ -18,6 +18,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         return None
     if kind.__name__ == "flatiter":
         return _flat, (value.base, value.index)
+    if kind.__name__ == "MaskedArray" and kind.__module__.startswith("numpy.ma"):
+        return _masked_parts(value)
     if kind.__name__ == "NpzFile" and value.zip is not None:
         return _archive_of(value)
     return None
@@ -35,6 +37,23 @@ def _archive_of(value: Any) -> tuple[Any, ...] | None:
     finally:
         file.seek(at)
     return _archive, (data, str(getattr(value.fid, "name", "object")), value.allow_pickle, value.max_header_size)
+
+
+def _masked_parts(value: Any) -> tuple[Any, ...] | None:
+    """Its own pickle makes a mask where there was none, which is shown, and is copied in memory once more."""
+    import numpy
+
+    if value._baseclass is not numpy.ndarray:
+        return None
+    return _masked, (value.view(numpy.ndarray), dict(vars(value)))
+
+
+def _masked(data: Any, parts: dict[str, Any]) -> Any:
+    import numpy
+
+    found = data.view(numpy.ma.MaskedArray)
+    vars(found).update(parts)
+    return found
 
 
 class _Named(io.BytesIO):

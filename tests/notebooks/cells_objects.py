@@ -993,6 +993,23 @@ CASES = (
         then=("x, q.empty()",),
     ),
     Case(
+        shows="masked arrays with a mask and without",
+        before=("import numpy as np\nold = np.ma.array([1.25, 2, 3])\nsame = [old]",),
+        cell=code("""
+            bare = np.ma.array([1.123456789012345, 2, 3.3])
+            some = np.ma.array([1.5, 2, 3], mask=[0, 1, 0], fill_value=-1)
+            part = some[1:]
+            hard = np.ma.array([1, 2], mask=[1, 0], hard_mask=True)
+            fields = np.ma.array([(1, 2.5)], dtype=[("a", int), ("b", float)])
+            old[1] = np.ma.masked
+            one = some[1]
+            """),
+        then=(
+            "bare, some, part, hard, fields, old, same[0] is old, bare.mask is np.ma.nomask, one is np.ma.masked",
+            "part[1] = 9\nhard[0] = 7\nsome, hard, some.filled()",
+        ),
+    ),
+    Case(
         shows="what works between threads and processes",
         cell=code("""
             import multiprocessing, queue, sqlite3, threading

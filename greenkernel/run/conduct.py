@@ -16,6 +16,7 @@ from greenkernel.records import (
     JobSpec,
     JobStatus,
     Offer,
+    Progress,
     Proposal,
     Receipt,
     RecordRef,
@@ -114,7 +115,8 @@ class Conductor:
         self._advising: threading.Thread | None = None
         self._advice_error: Exception | None = None
         self._unwanted = threading.Event()
-        self._last_seen_job = clock.now()
+        self._last_seen_job = self._last_word_at = clock.now()
+        self._last_word: Progress | None = None
         self._draining = 0
 
     @property
@@ -166,7 +168,7 @@ class Conductor:
         ]
         if any(job.status.epoch == number for job in mine):
             self._last_seen_job = now
-        return Seen(
+        seen = Seen(
             now=now,
             request=self._submission.request,
             advice=store.advice(),
@@ -187,11 +189,14 @@ class Conductor:
             offers=sites_now.offers,
             missing_s=(now - self._last_seen_job).total_seconds(),
         )
+        if seen.progress != self._last_word:
+            self._last_word, self._last_word_at = seen.progress, now
+        return replace(seen, quiet_s=(now - self._last_word_at).total_seconds())
 
     def _look_for_epochs(self) -> None:
         while (opened := self._store.epoch(len(self._epochs) + 1)) is not None:
             self._epochs.append(opened)
-            self._last_seen_job = self._clock.now()
+            self._last_seen_job = self._last_word_at = self._clock.now()
 
     def _perform(self, action: Action, seen: Seen) -> None:
         match action:

@@ -26,6 +26,7 @@ from greenkernel.records import (
 )
 from greenkernel.run.proposal import again_at, is_open
 from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
+from greenkernel.units import format_duration
 
 # A job that its site does not list is taken for gone only after this long: listings may lag behind.
 MISSING_AFTER_S = 8.0
@@ -33,6 +34,8 @@ MISSING_AFTER_S = 8.0
 COME_UP_S = 300.0
 # A site where the run did not come up is left alone for this long.
 COOL_DOWN_S = 600.0
+# A site that does not answer is taken for lost when the run on it has said nothing to the store for this long.
+LOST_AFTER_S = 120.0
 MAX_FAULTS_IN_A_ROW = 3
 
 
@@ -67,6 +70,8 @@ class Seen:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     missing_s: float = 0.0
     """Seconds since the present epoch's job was last seen on its site or handed to it."""
+    quiet_s: float = 0.0
+    """Seconds since the present epoch was opened or its runner has last told of its progress."""
 
     @property
     def resumes(self) -> int:
@@ -281,7 +286,7 @@ def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
     """The present epoch is neither finished nor cancelled: hand over, watch, move or mend."""
     job = seen.job
     if epoch.site in seen.silent_sites and seen.drained is None and seen.failure is None:
-        return []  # the job goes on there; nothing is known, so nothing is decided
+        return _while_silent(seen, epoch)
     if seen.drained is not None:
         return _go_on_after_drain(seen, epoch)
     if seen.failure is not None:
@@ -297,6 +302,15 @@ def _follow(seen: Seen, epoch: EpochOpen) -> list[Action]:
     if job.phase is JobPhase.PENDING:
         return _while_pending(seen, epoch, job)
     return _maybe_move(seen, epoch) or _maybe_ask(seen, epoch)
+
+
+def _while_silent(seen: Seen, epoch: EpochOpen) -> list[Action]:
+    """As long as the store hears of the job it goes on there; else the fence keeps what comes back from harming."""
+    other = _another_site(seen, epoch)
+    if seen.quiet_s < LOST_AFTER_S or seen.request.move == "never" or other is None:
+        return []
+    reason = f"{epoch.site} does not answer, and the run has said nothing for {format_duration(LOST_AFTER_S)}"
+    return [_open(seen, other, _cores_for(seen, other), "fault", reason)]
 
 
 def _maybe_move(seen: Seen, epoch: EpochOpen) -> list[Action]:

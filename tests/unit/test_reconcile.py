@@ -30,6 +30,7 @@ from greenkernel.run.proposal import ASK_AGAIN_S
 from greenkernel.run.reconcile import (
     COME_UP_S,
     COOL_DOWN_S,
+    LOST_AFTER_S,
     MISSING_AFTER_S,
     Accept,
     Advise,
@@ -145,6 +146,7 @@ READY = replace(NEW, advice=advice(), plan=STAY)
 OPEN = replace(READY, epochs=(epoch(1),))
 RUNNING = replace(OPEN, claim=CLAIM, progress=PROGRESS, jobs=(job(1),))
 MOVING = replace(RUNNING, plan=MOVE)
+QUIET = replace(RUNNING, jobs=(), silent_sites=frozenset("a"), quiet_s=LOST_AFTER_S)
 LEFT = replace(MOVING, drained=DRAINED, jobs=(job(1, phase=JobPhase.ENDED, exit_code=0),))
 NO_A = {site: offer for site, offer in OFFERS.items() if site != "a"}
 ASKING = replace(MOVING, request=replace(NEW.request, move="ask"))
@@ -185,6 +187,11 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
         ("an open epoch is handed over", [Submit(epoch=1, site="a")], OPEN),
         ("a silent site is not asked twice", [], replace(OPEN, silent_sites=frozenset("a"))),
         ("a running job is left alone", [], RUNNING),
+        ("nor where its site is silent and it speaks", [], replace(QUIET, quiet_s=LOST_AFTER_S - 1)),
+        ("nor where it is silent and its site speaks", [], replace(QUIET, silent_sites=frozenset())),
+        ("both are silent: it goes on elsewhere", [opens(2, "b", "fault")], QUIET),
+        ("not where it is never to move", [], replace(QUIET, request=replace(NEW.request, move="never"))),
+        ("nor where no other site answers", [], replace(QUIET, silent_sites=frozenset("ab"))),
         ("the plan's move drains first", [Drain(epoch=1, site="a", why="greener")], MOVING),
         ("no move to a site that is away", [], replace(MOVING, silent_sites=frozenset("b"))),
         (

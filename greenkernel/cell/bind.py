@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -258,10 +259,10 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
 
 
 def _imported(module: ModuleName, messages: list[str]) -> ModuleType | None:
-    try:
-        for name in module.also:
+    for name in (*module.also, module.name):
+        try:
             imported(name)
-        return imported(module.name)
-    except ImportError as e:
-        messages.append(f"the module {module.name} cannot be imported here: {e}")
-        return None
+        # A module may raise anything when it is executed.
+        except Exception as e:
+            messages.append(f"the module {name} cannot be imported here: {e}")
+    return sys.modules.get(module.name)

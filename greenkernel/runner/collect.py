@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -242,7 +243,8 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
     for name in sorted(bound, key=lambda name: not isinstance(namespace[name], types.ModuleType)):
         value = namespace[name]
         if isinstance(value, types.ModuleType):
-            below = tuple(one for one in before.imports if one.startswith(value.__name__ + "."))
+            # One that has failed there is not tried again here.
+            below = tuple(one for one in before.imports if one.startswith(f"{value.__name__}.") and one in sys.modules)
             value = ModuleName(value.__name__, below)
         entries[returned.name_key(name)] = value
     for place, value in patches.find(namespace).items():

@@ -26,6 +26,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         return _simple_queue, (_items(value),)
     if isinstance(value, threading.Thread):
         return (_thread, (kind,), _without_clockwork(value)) if value.ident and not value.is_alive() else None
+    if kind.__module__ == "multiprocessing.queues" and kind.__name__ in ("Queue", "SimpleQueue"):
+        return _process_queue, (kind.__name__, getattr(value, "_maxsize", None), _items(value))
     if kind.__module__ in ("multiprocessing.synchronize", "multiprocessing.sharedctypes"):
         return _of_processes(value, kind)
     if (process := sys.modules.get("multiprocessing.process")) is not None and isinstance(value, process.BaseProcess):
@@ -40,11 +42,11 @@ def _lock(locked: bool) -> Any:
     return made
 
 
-def _items(value: queue.SimpleQueue[Any]) -> list[Any]:
+def _items(value: Any) -> list[Any]:
     """What is in it, which it tells only who takes it out."""
     items = []
     while not value.empty():
-        items.append(value.get_nowait())
+        items.append(value.get())
     for item in items:
         value.put(item)
     return items
@@ -98,6 +100,13 @@ def _made(name: str, *args: Any) -> Any:
 
     make: Callable[..., Any] = getattr(multiprocessing, name)
     return make(*args)
+
+
+def _process_queue(name: str, most: int | None, items: list[Any]) -> Any:
+    made = _made(name, *(() if most is None else (most,)))
+    for item in items:
+        made.put(item)
+    return made
 
 
 def _event(is_set: bool) -> Any:

@@ -6,6 +6,16 @@ from tests.notebooks.compare import Case, code
 
 CASES = (
     Case(
+        shows="a part of a package that fails when it is imported",
+        files=(
+            ("beside_whole/__init__.py", ""),
+            ("beside_whole/good.py", "x = 1"),
+            ("beside_whole/bad.py", "import nothing_of_that_name"),
+        ),
+        cell="import beside_whole.good\nimport beside_whole.bad\nnever = 1",
+        then=("beside_whole.good.x",),
+    ),
+    Case(
         shows="an exception that pickles without what its text is made of",
         cell=code("""
             import threading

@@ -1036,6 +1036,8 @@ CASES = (
             process = multiprocessing.Process(target=double, args=(number, numbers))
             process.start()
             process.join()
+            empty, line = multiprocessing.Queue(), multiprocessing.SimpleQueue()
+            line.put("waiting")
             connection = sqlite3.connect("x.db")
             cursor = connection.cursor()
             connection.close()
@@ -1044,6 +1046,7 @@ CASES = (
             "print(locks, done, held, few.get() is locks, more.get(), counting.count, counting.is_alive())",
             "print(between, flag.is_set(), number.value, list(numbers), process.exitcode, process.is_alive())",
             "with locks[0], locks[1], locks[2], between[0]:\n    locks[2].notify()",
+            "empty.put(1)\nempty.get(), line.get(), line.empty()",
             "counting.name, process.name, connection, cursor",
         ),
         skips=("process", "counting"),

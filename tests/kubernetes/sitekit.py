@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
+from greenkernel.home import Home
 from greenkernel.run.bundle import build_bundle, runner_packages
 from greenkernel.run.wheels import collect_wheels
+from greenkernel.session import Run
 from greenkernel.site.kubernetes.client import Address, Answer, Cluster
 from greenkernel.site.kubernetes.manifests import EPOCH, RUN
 from greenkernel.site.kubernetes.site import KubernetesSite
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from tests.clusters.api import Clusters
 from tests.clusters.layout import BUCKET, NAMESPACE, PYTHON_IMAGE
+from tests.flows.conftest import end_controllers
 from tests.sites.contract import Bench
 
 
@@ -61,6 +65,38 @@ def bench_of(clusters: Clusters, context: str, extra: Mapping[str, str], **optio
         extra=extra,
         start_s=40,
     )
+
+
+def sites_file(clusters: Clusters, folder: Path, image: str, *more: str) -> Path:
+    """The clusters' own sites file with constant signals, one image for both, and more lines for each."""
+    given = tomllib.loads(clusters.sites_toml.read_text())
+    lines = [f'store = "{given["store"]}"', "[store_options]"]
+    lines += [f'{name} = "{value}"' for name, value in given["store_options"].items()]
+    for (name, site), intensity in zip(given["sites"].items(), (100, 300), strict=True):
+        lines += [
+            f"[sites.{name}]",
+            'kind = "kubernetes"',
+            f'kubeconfig = "{site["kubeconfig"]}"',
+            f'context = "{site["context"]}"',
+            f'namespace = "{site["namespace"]}"',
+            f'image = "{image}"',
+            f"intensity_g_per_kwh = {intensity}",
+            "max_cores = 1",
+            *more,
+        ]
+    path = folder / "sites.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def ended(home: Home) -> None:
+    """End what a test has left in its home."""
+    for entry in home.journal.entries(only_open=True):
+        run = Run(home, entry.id)
+        if not run.state.ended:
+            run.cancel()
+            run.wait(120)
+    end_controllers(home.settings.home)
 
 
 def left_on(cluster: Cluster) -> Callable[[str, int], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,33 +13,13 @@ from greenkernel.clock import RealClock
 from greenkernel.demo import CELL, load_records, setup_namespace
 from greenkernel.home import Home
 from greenkernel.records import RunState
-from greenkernel.session import Run, train
+from greenkernel.session import train
 from greenkernel.settings import Settings
 from tests.clusters.api import Clusters
-from tests.flows.conftest import end_controllers, eventually
+from tests.flows.conftest import eventually
+from tests.kubernetes.sitekit import ended, sites_file
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
-
-
-def sites_file(clusters: Clusters, folder: Path, image: str) -> Path:
-    """The clusters' own sites file with constant signals, and one image for both."""
-    given = tomllib.loads(clusters.sites_toml.read_text())
-    lines = [f'store = "{given["store"]}"', "[store_options]"]
-    lines += [f'{name} = "{value}"' for name, value in given["store_options"].items()]
-    for (name, site), intensity in zip(given["sites"].items(), (100, 300), strict=True):
-        lines += [
-            f"[sites.{name}]",
-            'kind = "kubernetes"',
-            f'kubeconfig = "{site["kubeconfig"]}"',
-            f'context = "{site["context"]}"',
-            f'namespace = "{site["namespace"]}"',
-            f'image = "{image}"',
-            f"intensity_g_per_kwh = {intensity}",
-            "max_cores = 1",
-        ]
-    path = folder / "sites.toml"
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 @pytest.fixture(params=["localhost/greenkernel-sklearn:3.11", "localhost/greenkernel-python:3.11"])
@@ -54,12 +33,7 @@ def home(
     path = sites_file(clusters, tmp_path, request.param)
     made = Home(Settings(folder, path), RealClock())
     yield made
-    for entry in made.journal.entries(only_open=True):
-        run = Run(made, entry.id)
-        if not run.state.ended:
-            run.cancel()
-            run.wait(120)
-    end_controllers(folder)
+    ended(made)
 
 
 def nodes_of(forest: Any) -> list[bytes]:

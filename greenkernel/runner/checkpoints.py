@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -115,29 +116,63 @@ class Checkpoints:
 
     def saved(self, call: int) -> Saved | None:
         """What an earlier epoch has saved of a call, the last of it that can be read."""
-        for path in sorted(self._believed.glob(f"{_name(call)}-*{SUFFIX}"), reverse=True):
+        return self.found(call, pickle.loads)
+
+    def found(self, call: int, read: Callable[[memoryview], T]) -> T | None:
+        """The same, as somebody else has written it and reads it."""
+        for path in self._earlier.get(_name(call), ()):
             try:
-                return pickle.loads(unseal(self._key, path.name, path.read_bytes()))  # type: ignore[no-any-return]
+                return read(unseal(self._key, path.name, path.read_bytes()))
             # Another version of a class may not be able to read it: the work is then done again.
             except Exception:
                 continue
         return None
 
+    @cached_property
+    def _earlier(self) -> dict[str, list[Path]]:
+        """What earlier epochs have saved, by call, the newest first."""
+        found: dict[str, list[Path]] = {}
+        for path in sorted(self._believed.glob(f"*{SUFFIX}"), reverse=True):
+            found.setdefault(path.name.rsplit("-", 2)[0], []).append(path)
+        return found
+
+    @property
+    def due_at(self) -> float:
+        """When the next one is due, on the monotonic clock."""
+        return self._due_at
+
+    @property
+    def is_due(self) -> bool:
+        """True where one is to be taken now."""
+        return self.around.is_leaving or time.monotonic() >= self._due_at
+
     def save(self, call: int, done: int, objects: tuple[Any, ...]) -> None:
         """Save now if it is due; where this process is to leave, stop afterwards."""
-        leaves = self.around.is_leaving
-        if not leaves and time.monotonic() < self._due_at:
+        if not self.is_due:
             return
+
+        def written() -> memoryview:
+            buffer = io.BytesIO()
+            cloudpickle.Pickler(buffer, protocol=5).dump(
+                Saved(done, tuple(_content(one) for one in objects), record_dice.take(), self.around.said())
+            )
+            return buffer.getbuffer()
+
+        self.keep(call, written)
+
+    def keep(self, call: int, write: Callable[[], memoryview]) -> None:
+        """Save what is written now; where this process is to leave, stop afterwards."""
+        leaves = self.around.is_leaving
         began = time.monotonic()
-        buffer = io.BytesIO()
-        cloudpickle.Pickler(buffer, protocol=5).dump(
-            Saved(done, tuple(_content(one) for one in objects), record_dice.take(), self.around.said())
-        )
+        try:
+            data = write()
+        finally:  # what cannot be written is not tried all the time
+            self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / _SHARE)
         self._written[call] += 1
         name = f"{_name(call)}-{self._epoch:04d}-{self._written[call]:06d}{SUFFIX}"
         aside = self._spool / ASIDE / name
         aside.parent.mkdir(exist_ok=True)
-        aside.write_bytes(seal(self._key, name, buffer.getbuffer()))
+        aside.write_bytes(seal(self._key, name, data))
         for older in self._spool.glob(f"{_name(call)}-*{SUFFIX}"):
             older.unlink(missing_ok=True)
         aside.rename(self._spool / name)

@@ -25,6 +25,7 @@ from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
 from greenkernel.runner.report import Reporter, now
 from greenkernel.runner.snapshots.dangers import danger
+from greenkernel.runner.snapshots.fits import Fits
 from greenkernel.runner.snapshots.keeper import Keeper, Process
 from greenkernel.runner.snapshots.pace import Pace
 from greenkernel.runner.snapshots.spool import FORMAT, SnapshotSpool
@@ -74,6 +75,8 @@ class Runner:
         self._leaving = threading.Lock()
         self._scope: RecordingScope | None = None
         self._keeper: Keeper | None = None
+        self._checkpoints: Checkpoints | None = None
+        self._fits: Fits | None = None
         self._snapshots: SnapshotSpool | None = None
         self._resumed: Snapshot | None = None
         self._rounds_from: tuple[int, int, float] | None = None
@@ -159,7 +162,7 @@ class Runner:
         )
         before, restored = self._fill(namespace, capture, believed, work)
         self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, files, scope, restored)
-        with scope:
+        with scope, self._fits_of(scope) as self._fits:
             self._scope = scope
             outcome = execute(
                 capture.transformed,
@@ -173,7 +176,7 @@ class Runner:
             )
         if request.script is not None:
             outcome = outcome.as_script()
-        if outcome.error is not None and self._resumed is not None:
+        if outcome.error is not None and (self._resumed is not None or self._fits.where):
             self._begin_again("*", f"it failed after it was gone on with ({outcome.error.type_name}), which may be why")
         result = collect(
             namespace,
@@ -263,6 +266,7 @@ class Runner:
         work = self._work().resolve()
         spool, believed = self._sub("spool"), self._sub("believed")
         checkpoints = Checkpoints(spool, believed, self._job.key, self._job.epoch, lambda: keeper)
+        self._checkpoints = checkpoints
         if restored is not None:
             scope.go_on(restored.calls["tasks"])
             checkpoints.go_on(restored.calls["checkpoints"])
@@ -285,6 +289,19 @@ class Runner:
         keeper = Keeper(process, pace, place=place, restored=restored, differs=self._differs)
         return keeper
 
+    def _fits_of(self, scope: RecordingScope) -> Fits:
+        assert self._checkpoints is not None
+        assert self._keeper is not None
+        return Fits(
+            self._checkpoints,
+            self._keeper,
+            self._keeper.contexts,
+            scope.calls,
+            scope.go_on,
+            self._total_cpu_s,
+            believes="*" not in self._refused,
+        )
+
     def _differs(self, reason: str) -> None:
         assert self._resumed is not None
         self._begin_again(self._resumed.name, reason)
@@ -303,7 +320,12 @@ class Runner:
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
     def _total_cpu_s(self) -> float:
-        return self._usage.now().cpu_s + (self._resumed.cpu_s if self._resumed is not None else 0.0)
+        return self._usage.now().cpu_s + self._kept_cpu_s()
+
+    def _kept_cpu_s(self) -> float:
+        """CPU seconds of earlier epochs that need not be spent again."""
+        resumed_s = self._resumed.cpu_s if self._resumed is not None else 0.0
+        return resumed_s + (self._fits.gained_s if self._fits is not None else 0.0)
 
     def _fetch(self, believed: tuple[RecordRef, ...]) -> None:
         folder = self._sub("believed")
@@ -339,12 +361,12 @@ class Runner:
             rounds_done=rounds[0] if rounds else None,
             rounds_total=rounds[1] if rounds else None,
             stops_soon=keeper is not None and keeper.stops_soon and self._round_s < self._job.grace_s - _LAST_WORD_S,
-            resumed_at=_in_words(self._resumed.place) if self._resumed is not None else "",
+            resumed_at=self._resumed_at(),
             why_not_kept=(keeper.why_not or "") if keeper is not None else "",
             tasks_done=tasks.done,
             tasks_total=tasks.total,
             reused_tasks=tasks.reused,
-            reused_cpu_s=tasks.reused_cpu_s + (self._resumed.cpu_s if self._resumed is not None else 0.0),
+            reused_cpu_s=tasks.reused_cpu_s + self._kept_cpu_s(),
             recomputed_tasks=tasks.recomputed + self._refused_records,
             recorded_cpu_s=max(tasks.task_cpu_s + tasks.reused_cpu_s, last.cpu_s if last is not None else 0.0),
             record_bytes=self._believed_bytes + self._reporter.record_bytes,
@@ -352,6 +374,11 @@ class Runner:
             not_recorded=tasks.not_recorded,
             detail="running",
         )
+
+    def _resumed_at(self) -> str:
+        place = _in_words(self._resumed.place) if self._resumed is not None else ""
+        fit = self._fits.where if self._fits is not None else ""
+        return ", ".join(part for part in (place, f"in {fit}" if fit else "") if part)
 
     def _left_of_rounds(self, rounds: tuple[int, int | None] | None, cpu_s: float) -> float:
         """CPU seconds of the rounds to come, at the mean of those that were done here."""

@@ -86,10 +86,10 @@ def defined(namespace: dict[str, Any]) -> dict[str, Any]:
     return namespace
 
 
-def kept(run: Run) -> int:
+def kept(run: Run, suffix: str | tuple[str, ...] = (SUFFIX, CHECKPOINT)) -> int:
     last = run._store.last_epoch()
     names = [] if last is None else [name for name, _ in run._store.records(last.epoch)]
-    return sum(name.endswith((SUFFIX, CHECKPOINT)) for name in names)
+    return sum(name.endswith(suffix) for name in names)
 
 
 def is_kept(run: Run, text: str) -> bool:
@@ -256,3 +256,33 @@ def test_an_error_of_the_cells_own_is_told_after_a_move(losing_home: Home) -> No
     with pytest.raises(KeyError, match="mine"):
         run.result()
     assert [f"epoch {n}" for n in range(20)] == run.logs().splitlines()
+
+
+LONG_FIT = """
+from sklearn.ensemble import GradientBoostingRegressor
+model = GradientBoostingRegressor(n_estimators=800, max_depth=4, subsample=0.5, random_state=0).fit(x, y)
+w = model.predict(x)
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "moved"])
+def test_a_long_fit_goes_on_where_it_was(how: str, losing_home: Home, tmp_path: Path) -> None:
+    """One call of a library that uses no joblib: what it had done is not done again, and the model is the same."""
+    made = np.random.default_rng(0)
+    x = made.normal(size=(3000, 8))
+    namespace = {"__name__": "__main__", "x": x, "y": x[:, 0] + made.normal(size=3000)}
+    plain = dict(namespace)
+    run = quick(losing_home, LONG_FIT, namespace, site=("near",))
+    eventually(lambda: kept(run, CHECKPOINT) > 0)
+    if how == "killed":
+        os.kill(runner_pid(run), signal.SIGKILL)
+    else:
+        run.relocate("far")
+    run.wait(180)
+    assert RunState.DONE == run.state, run.detail
+    progress = run.progress
+    assert progress is not None
+    assert progress.reused_cpu_s > 0.5
+    assert progress.resumed_at.endswith("in BaseGradientBoosting._fit_stages")
+    exec(LONG_FIT, plain)
+    assert np.array_equal(plain["w"], run.names["w"])

@@ -170,9 +170,14 @@ class ForHook:
             return None if self.total is None else self.total - self.seen.count
         return known_length(self.source) if is_plain(self.source) else None
 
+    @property
+    def targets(self) -> list[str]:
+        """The names that it binds."""
+        return targets_of(self._loop) or []
+
     def names_bound(self, frame: Any) -> bool:
         """False where the body has deleted what the loop had bound."""
-        bound: bool = set(targets_of(self._loop) or ()) <= set(frame.f_locals)
+        bound: bool = set(self.targets) <= set(frame.f_locals)
         return bound
 
     def _over(self, data: Any) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from greenkernel.osfacts import tree_usage
 from greenkernel.runner.collect import Before
 from greenkernel.runner.snapshots.contexts import Contexts
 from greenkernel.runner.snapshots.dangers import danger
-from greenkernel.runner.snapshots.functions import Source, source_of
+from greenkernel.runner.snapshots.functions import Source, Values, source_of
 from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.pace import Pace
 from greenkernel.runner.snapshots.sizes import array_bytes
@@ -46,6 +46,8 @@ from greenkernel.units import format_bytes
 Step = ast.Module | ast.Interactive
 # What a statement of which nothing is known may still take when its process is asked to leave.
 _STATEMENT_S = 2.0
+# So often this looks after fits of libraries.
+_LOOK_S = 1.0
 # What an interpreter with libraries takes, of which little is written.
 _SMALL_BYTES = 400 << 20
 
@@ -122,6 +124,8 @@ class Keeper:
         self._statement = 0
         self._hooks: Mapping[str, object] = {}
         self._board: Board | None = None
+        self._inner: Board | None = None
+        self._inner_due_at = 0.0
         self._change = threading.Condition()
         self._armed = self._leaving = self._parked = self._ended = False
         self._has_written = False
@@ -174,7 +178,7 @@ class Keeper:
 
     def _woven(self, statement: ast.stmt) -> ast.stmt | None:
         if loops := loops_in(statement):
-            board = Board([statement], loops, self._due, contexts=self._contexts())
+            board = Board([statement], loops, self._due, contexts=self.contexts())
             self._watch_over(board)
             self._hooks = board.named()
             return woven(statement)
@@ -193,7 +197,7 @@ class Keeper:
             one.number: Entry(one, restored.loops.get(one.number), one.number == chain[-1], total if i == 0 else None)
             for i, one in enumerate(place.loops)
         }
-        contexts = self._contexts(restored.contexts)
+        contexts = self.contexts(restored.contexts)
         make = partial(Board, entries=entries, entered=self._is_entered, differs=self._differs, contexts=contexts)
         if place.function is None:
             board = make([statement], loops_in(statement), self._due)
@@ -206,7 +210,7 @@ class Keeper:
             raise AssertionError
         board = make(source.definition.body, source.loops, partial(self._due_in, place.function))
         self._watch_over(board)
-        values = _Values(restored.local)
+        values = Values(restored.local)
         function = source.entered(board, chain, counted, values)
         assert function is not None
         positional, named = source.arguments(restored.local)
@@ -220,14 +224,15 @@ class Keeper:
         if source is None or not source.loops or self._process.namespace.get(name) is not function:
             return function
         due = partial(self._due_in, name)
-        board = Board(source.definition.body, source.loops, due, contexts=self._contexts())
+        board = Board(source.definition.body, source.loops, due, contexts=self.contexts())
         made = source.woven(board)
         if made is None:
             return function
         self._watch_over(board)
         return made
 
-    def _contexts(self, outside: Mapping[str, SettingsTaken] | None = None) -> Contexts:
+    def contexts(self, outside: Mapping[str, SettingsTaken] | None = None) -> Contexts:
+        """What looks after the ``with`` blocks of a statement or function; ``outside``: the settings around them."""
         surroundings = self._process.surroundings
         return Contexts(surroundings.changed, surroundings.put_changes, outside or {})
 
@@ -350,8 +355,16 @@ class Keeper:
         """Stop the cell at the next point, with a snapshot."""
         with self._change:
             self._leaving = True
-            if self._board is not None:
-                self._board.arm(on=True)
+            for board in (self._board, self._inner):
+                if board is not None:
+                    board.arm(on=True)
+
+    def watch(self, board: Board | None, due_at: float) -> None:
+        """The loops of a function that is under way below the cell's; see `fits`."""
+        with self._change:
+            self._inner, self._inner_due_at = board, due_at
+            if board is not None and self._leaving:
+                board.arm(on=True)
 
     @property
     def is_leaving(self) -> bool:
@@ -379,7 +392,8 @@ class Keeper:
 
     def wait(self, deadline_s: float) -> bool:
         """Wait until the cell has come to a point, as long as it may come to one; returns True where it has."""
-        until = time.monotonic() + (deadline_s if self._board is not None else min(deadline_s, _STATEMENT_S))
+        may_stop = self._board is not None or self._inner is not None
+        until = time.monotonic() + (deadline_s if may_stop else min(deadline_s, _STATEMENT_S))
         with self._change:
             while not (self._parked or self._ended) and (left := until - time.monotonic()) > 0:
                 self._change.wait(left)
@@ -393,7 +407,7 @@ class Keeper:
     @property
     def stops_soon(self) -> bool:
         """True in a loop at whose rounds a snapshot can be taken, as far as is known."""
-        return self._board is not None and self.why_not is None
+        return self._inner is not None or (self._board is not None and self.why_not is None)
 
     def rounds(self) -> tuple[int, int | None] | None:
         """Rounds of the outermost loop that are done, and how many there are, where one is under way."""
@@ -412,11 +426,13 @@ class Keeper:
     def _watch(self) -> None:
         with self._change:
             while not self._ended:
-                left = self._due_at - time.monotonic()
-                if self._armed:
-                    self._change.wait()
-                elif left > 0:
-                    self._change.wait(left)
+                now = time.monotonic()
+                if self._inner is not None and now >= self._inner_due_at and not self._inner.armed:
+                    self._inner.arm(on=True)
+                left = self._due_at - now
+                if self._armed or left > 0:
+                    # Fits begin without a word to this thread, since many are short.
+                    self._change.wait(_LOOK_S if self._armed else min(left, _LOOK_S))
                 else:
                     self._armed = True
                     if self._board is not None:
@@ -429,14 +445,6 @@ class _Call:
     def __init__(self, of: Callable[[Any], Any], resumed: Callable[[], Any] = lambda: None) -> None:
         self.of = of
         self.resumed = resumed
-
-
-class _Values:
-    """Local names of a function that is entered in the middle."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.names = tuple(values)
-        self.take = values.__getitem__
 
 
 def _with_body(node: Step, statement: ast.stmt) -> Step:

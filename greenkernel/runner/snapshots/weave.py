@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, TypeVar
 
-_HOOK = "greenkernel hook "
+# Stands before the names of hooks, where these are put in later.
+HOOK = "greenkernel hook "
 _GUARD = "guard"
 _CALL = "call"
 _WITH = "with"
@@ -136,7 +137,7 @@ def fitted(code: CodeType, hooks: Mapping[str, object]) -> CodeType:
         code: Compiled from what the functions above gave.
         hooks: ``"0"``, ``"1"``, ... for the loops, ``"guard"``, ``"with"`` and ``"call"``.
     """
-    names = {_HOOK + name: hook for name, hook in hooks.items()}
+    names = {HOOK + name: hook for name, hook in hooks.items()}
     constants = tuple(names.get(one, one) if isinstance(one, str) else one for one in code.co_consts)
     return code.replace(co_consts=constants)
 
@@ -270,7 +271,7 @@ def _own_nodes(statement: ast.AST) -> Iterator[ast.AST]:
 def hooked(place: ast.AST, hook: str, method: str, *arguments: ast.expr) -> ast.expr:
     """A call of a hook's method, at the place of another node."""
     # An attribute of a constant, since Python warns of constants that are called.
-    function = ast.Attribute(ast.Constant(_HOOK + hook), method, ast.Load())
+    function = ast.Attribute(ast.Constant(HOOK + hook), method, ast.Load())
     return _fixed(ast.Call(function, list(arguments), []), place)
 
 

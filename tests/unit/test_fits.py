@@ -1,0 +1,300 @@
+"""Fits of libraries that are stopped at any round and gone on with give the same bits as undisturbed ones."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.datasets import make_classification
+from sklearn.decomposition import NMF, DictionaryLearning, FastICA
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.feature_selection import RFE, SequentialFeatureSelector
+from sklearn.linear_model import ARDRegression, BayesianRidge, LogisticRegression, RANSACRegressor, Ridge
+from sklearn.manifold import TSNE
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
+
+from greenkernel.runner.checkpoints import Checkpoints
+from greenkernel.runner.snapshots.contexts import Contexts
+from greenkernel.runner.snapshots.fits import Fits
+from greenkernel.runner.snapshots.hooks import Board
+from greenkernel.store.snapshots import Said
+from tests.notebooks.probe import describe_all
+
+X, Y = make_classification(n_samples=300, n_features=8, n_informative=5, random_state=0)
+POSITIVE = np.abs(X)
+SOME = np.where(np.arange(300) % 3 == 0, Y, -1)
+Make = Callable[[], Any]
+CASES: list[tuple[str, Make]] = [
+    ("gradient boosting", lambda: GradientBoostingClassifier(n_estimators=12, random_state=0).fit(X, Y)),
+    (
+        "gradient boosting that samples",
+        lambda: GradientBoostingRegressor(n_estimators=12, subsample=0.5, max_features=3, random_state=1).fit(X, Y),
+    ),
+    (
+        "gradient boosting with a generator of its own",
+        lambda: GradientBoostingRegressor(n_estimators=12, subsample=0.5, random_state=rng()).fit(X, Y),
+    ),
+    (
+        "gradient boosting by the global generator",
+        lambda: GradientBoostingClassifier(n_estimators=9, subsample=0.5).fit(X, Y),
+    ),
+    ("histogram boosting", lambda: HistGradientBoostingClassifier(max_iter=12, random_state=0).fit(X, Y)),
+    (
+        "histogram boosting that stops early",
+        lambda: HistGradientBoostingRegressor(max_iter=30, early_stopping=True, random_state=0).fit(X, Y),
+    ),
+    (
+        "histogram boosting by a scorer",
+        lambda: HistGradientBoostingClassifier(
+            max_iter=12, early_stopping=True, scoring="accuracy", max_features=0.5, random_state=0
+        ).fit(X, Y),
+    ),
+    ("perceptron", lambda: MLPClassifier((8,), max_iter=12, random_state=0).fit(X, Y)),
+    (
+        "perceptron that stops early",
+        lambda: MLPRegressor(
+            hidden_layer_sizes=(8,), solver="sgd", early_stopping=True, max_iter=12, random_state=0
+        ).fit(X, Y),
+    ),
+    (
+        "perceptron in a pipeline",
+        lambda: make_pipeline(StandardScaler(), MLPClassifier((8, 4), max_iter=8, random_state=0)).fit(X, Y),
+    ),
+    (
+        "ada boost",
+        lambda: AdaBoostClassifier(DecisionTreeClassifier(max_depth=2), n_estimators=8, random_state=0).fit(X, Y),
+    ),
+    ("ada boost of numbers", lambda: AdaBoostRegressor(n_estimators=8, random_state=0).fit(X, Y)),
+    ("k-means", lambda: KMeans(6, n_init=5, random_state=0).fit(X)),
+    ("k-means once", lambda: KMeans(20, n_init=1, random_state=0).fit(X)),
+    ("k-means by elkan", lambda: KMeans(20, n_init=1, algorithm="elkan", random_state=0).fit(X)),
+    ("k-means of small batches", lambda: MiniBatchKMeans(6, batch_size=32, n_init=1, random_state=0).fit(X)),
+    ("mixture", lambda: GaussianMixture(5, n_init=3, random_state=0).fit(X)),
+    ("bayesian mixture", lambda: BayesianGaussianMixture(n_components=5, random_state=0).fit(X)),
+    ("non-negative factors", lambda: fitted(NMF(4, init="random", random_state=0), POSITIVE)),
+    ("the same by another solver", lambda: fitted(NMF(4, solver="mu", init="nndsvda", random_state=0), POSITIVE)),
+    ("dictionary", lambda: DictionaryLearning(4, max_iter=8, random_state=0).fit(X)),
+    ("independent components", lambda: FastICA(4, random_state=0).fit(X)),
+    ("independent components one by one", lambda: FastICA(4, algorithm="deflation", random_state=0).fit(X)),
+    ("partial least squares", lambda: PLSRegression(4).fit(X, Y)),
+    ("elimination of features", lambda: RFE(Ridge(), n_features_to_select=2).fit(X, Y)),
+    ("selection of features", lambda: SequentialFeatureSelector(Ridge(), n_features_to_select=3, cv=2).fit(X, Y)),
+    ("bayesian ridge", lambda: BayesianRidge(compute_score=True, tol=1e-12).fit(X, Y)),
+    ("relevance", lambda: ARDRegression(compute_score=True).fit(X, Y)),
+    ("consensus", lambda: RANSACRegressor(max_trials=9, stop_probability=1, random_state=0).fit(X, Y)),
+    ("embedding", lambda: TSNE(random_state=0, max_iter=260, n_jobs=1).fit(X[:40])),
+    ("boltzmann machine", lambda: BernoulliRBM(4, n_iter=6, random_state=0).fit(POSITIVE / POSITIVE.max())),
+    ("self training", lambda: SelfTrainingClassifier(LogisticRegression(), threshold=0.9).fit(X, SOME)),
+]
+
+
+def rng() -> np.random.RandomState:
+    return np.random.RandomState(7)
+
+
+def fitted(model: Any, data: Any) -> tuple[Any, Any]:
+    """With what it makes of the data."""
+    return model, model.fit_transform(data)
+
+
+class Stopped(BaseException):
+    """The process has left."""
+
+
+class Around:
+    """What a run is around the cell."""
+
+    def __init__(self) -> None:
+        self.is_leaving = False
+        self.went_on = 0
+
+    def park(self) -> None:
+        raise Stopped
+
+    def said(self) -> Said:
+        return Said()
+
+    def go_on(self, _said: Said) -> None:
+        self.went_on += 1
+
+
+class Stopping(Checkpoints):
+    """Counts rounds, and has the process leave at one of them."""
+
+    def __init__(self, spool: Path, believed: Path, stop_at: int) -> None:
+        self.here = Around()
+        super().__init__(spool, believed, b"k" * 32, 1, lambda: self.here)
+        self.stop_at = stop_at
+        self.rounds = 0
+
+    @property
+    def is_due(self) -> bool:
+        self.rounds += 1
+        self.here.is_leaving = self.rounds == self.stop_at
+        return self.here.is_leaving
+
+
+class Always:
+    """Every round is one at which something may be due."""
+
+    def watch(self, board: Board | None, due_at: float) -> None:
+        if board is not None:
+            board.arm(on=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Several threads add up in any order: what is not the same twice cannot be the same after a move."""
+    with threadpool_limits(1):
+        yield
+
+
+@contextmanager
+def fits(checkpoints: Checkpoints, alarm: Any = None, worth_s: float = 0.0) -> Iterator[None]:
+    contexts = lambda: Contexts(dict, lambda taken: None, {})  # noqa: E731
+    with (
+        Fits(checkpoints, alarm or Always(), contexts, dict, lambda calls: None, float, worth_s=worth_s),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        np.random.seed(3)
+        yield
+
+
+def described(value: Any) -> Any:
+    parts = value if isinstance(value, tuple) else (value,)
+    return describe_all({f"part{n}": one for n, one in enumerate(parts)}, [])
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name.replace(" ", "_")) for name, make in CASES])
+def test_the_same_bits_from_every_third_of_a_fit(make: Make, tmp_path: Path) -> None:
+    """Stopped at its beginning, in the middle and at its last round, and gone on with by what comes after only."""
+    nothing, aside = tmp_path / "nothing", tmp_path / "aside"
+    nothing.mkdir()
+    aside.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.random.seed(3)
+        plain = described(make())
+    whole = Stopping(aside, nothing, 0)
+    with fits(whole):
+        assert plain == described(make())
+    assert whole.rounds > 2
+    reused = 0
+    for stop_at in sorted({1, whole.rounds // 2, whole.rounds - 1}):
+        spool = tmp_path / str(stop_at)
+        spool.mkdir()
+        with fits(Stopping(spool, nothing, stop_at)):
+            try:
+                make()
+            except Stopped:
+                reused += 1
+            else:
+                continue  # a place at which none can be taken
+        second = Stopping(aside, spool, 0)
+        with fits(second):
+            assert plain == described(make()), stop_at
+        # Calls that are around the one that was under way go over their rounds again, in no time.
+        assert second.rounds <= whole.rounds - stop_at + 8
+        assert second.here.went_on > 0
+    assert reused > 0
+
+
+def test_another_call_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Other data, other parameters: the fit begins anew."""
+    nothing, aside, spool = (tmp_path / name for name in ("nothing", "aside", "spool"))
+    for folder in (nothing, aside, spool):
+        folder.mkdir()
+    with fits(Stopping(spool, nothing, 5)), pytest.raises(Stopped):
+        GradientBoostingClassifier(n_estimators=12, random_state=0).fit(X, Y)
+    for x, rate in ((X, 0.2), (X + 1, 0.1)):
+        second = Stopping(aside, spool, 0)
+        with fits(second):
+            GradientBoostingClassifier(n_estimators=12, learning_rate=rate, random_state=0).fit(x, Y)
+        assert (13, 0) == (second.rounds, second.here.went_on)
+
+
+def test_everything_is_as_it_was_afterwards(tmp_path: Path) -> None:
+    """Functions have their own code again, and the signature that they always had."""
+    import inspect
+
+    raw: Any = GradientBoostingClassifier._fit_stages
+    code = raw.__code__
+    before = inspect.signature(HistGradientBoostingClassifier.fit)
+    with fits(Stopping(tmp_path, tmp_path, 0)):
+        assert raw.__code__ is not code
+        assert before == inspect.signature(HistGradientBoostingClassifier.fit)
+    assert raw.__code__ is code
+
+
+def test_an_error_is_shown_without_what_stands_in_between(tmp_path: Path) -> None:
+    """Its traceback has the frames that it always had, but for those of this package."""
+    import traceback
+
+    class Bad(BaseEstimator):
+        def fit(self, *_: Any) -> None:
+            raise ValueError("bad")
+
+    def frames() -> list[tuple[str, int | None]]:
+        with pytest.raises(ValueError, match="bad") as raised:
+            RFE(Bad()).fit(X, Y)
+        found = traceback.extract_tb(raised.value.__traceback__)
+        return [(frame.name, frame.lineno) for frame in found if "greenkernel" not in frame.filename]
+
+    plain = frames()
+    with fits(Stopping(tmp_path, tmp_path, 0)):
+        assert plain == frames()
+
+
+def test_short_fits_cost_little(tmp_path: Path) -> None:
+    """What is done once per function is not done for each call: many of them take less than twice the time."""
+
+    class Never:
+        def watch(self, board: Board | None, due_at: float) -> None:
+            return
+
+    def took() -> float:
+        began = time.process_time()
+        for _ in range(200):
+            PLSRegression(2).fit(X[:50], Y[:50])
+        return time.process_time() - began
+
+    plain = min(took() for _ in range(3))
+    with fits(Stopping(tmp_path, tmp_path, 0), Never(), 60.0):
+        kept = min(took() for _ in range(3))
+    assert kept < 2 * plain
+
+
+def test_a_forked_process_keeps_nothing(tmp_path: Path) -> None:
+    """It is not the run, though its thread has the same number."""
+    with fits(Stopping(tmp_path, tmp_path, 1)):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                GradientBoostingClassifier(n_estimators=3, random_state=0).fit(X, Y)
+            finally:
+                os._exit(len(list(tmp_path.iterdir())))
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

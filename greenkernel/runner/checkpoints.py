@@ -28,7 +28,8 @@ from greenkernel.store.snapshots import Said
 from greenkernel.store.updates import Update, apply, update_of
 
 SUFFIX = ".checkpoint"
-_SHARE = 0.02
+# Of the time, for saving.
+SHARE = 0.02
 T = TypeVar("T")
 
 
@@ -142,9 +143,18 @@ class Checkpoints:
         return self._due_at
 
     @property
+    def is_leaving(self) -> bool:
+        """True once this process is to leave."""
+        return self.around.is_leaving
+
+    @property
     def is_due(self) -> bool:
         """True where one is to be taken now."""
         return self.around.is_leaving or time.monotonic() >= self._due_at
+
+    def rest(self, until: float) -> None:
+        """None is due before."""
+        self._due_at = max(self._due_at, until)
 
     def save(self, call: int, done: int, objects: tuple[Any, ...]) -> None:
         """Save now if it is due; where this process is to leave, stop afterwards."""
@@ -167,7 +177,7 @@ class Checkpoints:
         try:
             data = write()
         finally:  # what cannot be written is not tried all the time
-            self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / _SHARE)
+            self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / SHARE)
         self._written[call] += 1
         name = f"{_name(call)}-{self._epoch:04d}-{self._written[call]:06d}{SUFFIX}"
         aside = self._spool / ASIDE / name
@@ -176,7 +186,7 @@ class Checkpoints:
         for older in self._spool.glob(f"{_name(call)}-*{SUFFIX}"):
             older.unlink(missing_ok=True)
         aside.rename(self._spool / name)
-        self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / _SHARE)
+        self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / SHARE)
         if leaves:
             self.around.park()
 

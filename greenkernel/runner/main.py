@@ -282,7 +282,7 @@ class Runner:
             go_on=self._reporter.go_on,
             calls=lambda: {"tasks": scope.calls(), "checkpoints": checkpoints.calls},
             owned=lambda: owners(namespace, work),
-            memory_left=lambda: self._job.memory_bytes - tree_usage(os.getpid()).rss_bytes,
+            memory_left=self._memory_left,
         )
         pace = Pace(self._job.lost_every_s, capture.payload.bytes)
         place = found.place if found is not None else None
@@ -299,6 +299,8 @@ class Runner:
             scope.calls,
             scope.go_on,
             self._total_cpu_s,
+            self._memory_left,
+            differs=partial(self._begin_again, "*"),
             believes="*" not in self._refused,
         )
 
@@ -321,6 +323,9 @@ class Runner:
 
     def _total_cpu_s(self) -> float:
         return self._usage.now().cpu_s + self._kept_cpu_s()
+
+    def _memory_left(self) -> int:
+        return self._job.memory_bytes - tree_usage(os.getpid()).rss_bytes
 
     def _kept_cpu_s(self) -> float:
         """CPU seconds of earlier epochs that need not be spent again."""

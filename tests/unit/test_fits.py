@@ -174,14 +174,26 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def fits(checkpoints: Checkpoints, alarm: Any = None, worth_s: float = 0.0) -> Iterator[None]:
+    differs: list[str] = []
     contexts = lambda: Contexts(dict, lambda taken: None, {})  # noqa: E731
     with (
-        Fits(checkpoints, alarm or Always(), contexts, dict, lambda calls: None, float, worth_s=worth_s),
+        Fits(
+            checkpoints,
+            alarm or Always(),
+            contexts,
+            dict,
+            lambda calls: None,
+            float,
+            lambda: 1 << 40,
+            differs=differs.append,
+            worth_s=worth_s,
+        ),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
         np.random.seed(3)
         yield
+    assert [] == differs
 
 
 def described(value: Any) -> Any:

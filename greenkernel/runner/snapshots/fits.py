@@ -18,6 +18,7 @@ import pickle
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -27,13 +28,16 @@ from typing import Any, Protocol
 import cloudpickle
 
 from greenkernel.runner import record_dice
-from greenkernel.runner.checkpoints import Checkpoints
+from greenkernel.runner.checkpoints import SHARE, Checkpoints
 from greenkernel.runner.import_watch import when_imported
 from greenkernel.runner.record_task import inside_task
 from greenkernel.runner.snapshots.contexts import Contexts
+from greenkernel.runner.snapshots.dangers import danger
 from greenkernel.runner.snapshots.functions import Source, Values, arguments_of, in_place, library_source, twin
 from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.liveness import needed
+from greenkernel.runner.snapshots.pace import BYTES_PER_S
+from greenkernel.runner.snapshots.sizes import array_bytes
 from greenkernel.runner.snapshots.weave import Loop
 from greenkernel.store.snapshots import LoopPlace, Said
 from greenkernel.store.updates import Update, apply, update_of
@@ -69,6 +73,9 @@ FITS: dict[str, dict[str, tuple[str, ...]]] = {
     "sklearn.semi_supervised._self_training": {"SelfTrainingClassifier.fit": ()},
 }
 _SAMPLE = 64
+_NOTHING = types.SimpleNamespace()
+# Where memory is short it is looked for again after this long.
+_NO_ROOM_S = 60.0
 _ATOMS = (int, float, complex, bool, str, bytes, type(None))
 
 
@@ -121,6 +128,8 @@ class Fits:
         calls: Calls of joblib so far.
         go_on: Counts them on from there.
         cpu_s: CPU seconds of the cell so far, over all epochs.
+        memory_left: Bytes that this process may still use.
+        differs: Called where a call that was gone on with has failed, which may be why; does not return in a run.
         believes: False: what was kept is not believed.
         worth_s: A call that took so long is kept as a whole.
 
@@ -137,12 +146,16 @@ class Fits:
         calls: Callable[[], Mapping[str, int]],
         go_on: Callable[[Mapping[str, int]], None],
         cpu_s: Callable[[], float],
+        memory_left: Callable[[], int],
         *,
+        differs: Callable[[str], None],
         believes: bool = True,
         worth_s: float = 1.0,
     ) -> None:
         self.worth_s = worth_s
         self.cpu_s = cpu_s
+        self.memory_left = memory_left
+        self.differs = differs
         self.believes = believes
         self.gained_s = 0.0
         self.where = ""
@@ -267,6 +280,7 @@ class _Call:
         self._woven = woven
         self._values = values
         self._number = fits.checkpoints.begin()
+        self._began_at = time.monotonic()
         self._known = _digest(hook.function.__code__, values)
         self.board = self._board()
 
@@ -282,12 +296,16 @@ class _Call:
             if found.result:
                 record_dice.put(found.dice)
                 return found.result[0]
-        began = time.monotonic()
         function, values = self._begun() if found is None else self._resumed(found)
         self._fits.watch()
         positional, named = arguments_of(self._hook.function.__code__, values)
-        result = function(*positional, **named)
-        if time.monotonic() - began >= self._fits.worth_s:
+        try:
+            result = function(*positional, **named)
+        except Exception as e:
+            if found is not None:
+                self._fits.differs(f"{self._hook.function.__qualname__} failed after it was gone on with ({e})")
+            raise
+        if time.monotonic() - self._began_at >= self._fits.worth_s and self._pays({"result": result}):
             self._keep(result=(result,))
         return result
 
@@ -323,9 +341,24 @@ class _Call:
         live = needed(self.board.loops[number], self._woven.source.definition.body)
         bound = {name for hook in hooks[:-1] for name in _targets(hook)}
         local = {name: value for name, value in frame.f_locals.items() if live is None or name in live or name in bound}
+        if danger(threading.get_ident()) is not None or not self._pays(local):
+            self._fits.watch()
+            return
         sources = {one: hook.source for one, hook in zip(chain, hooks, strict=True) if isinstance(hook, ForHook)}
         self._keep(loops=places, sources=sources, local=local)
         self._fits.watch()
+
+    def _pays(self, values: Mapping[str, Any]) -> bool:
+        """False where writing would take too much of the time that the call has taken, or too much memory."""
+        given = set(map(id, self._values.values()))
+        own = {name: one for name, one in values.items() if id(one) not in given}
+        size = array_bytes({**own, **vars(self._values.get("self", _NOTHING))})
+        if 2 * size > self._fits.memory_left():
+            self._fits.checkpoints.rest(time.monotonic() + _NO_ROOM_S)
+            return False
+        pays_at = self._began_at + size / BYTES_PER_S / SHARE
+        self._fits.checkpoints.rest(pays_at)
+        return self._fits.checkpoints.is_leaving or time.monotonic() >= pays_at
 
     def _keep(self, **what: Any) -> None:
         """Write it; what cannot be pickled is not kept, and the fit goes on."""

@@ -8,7 +8,7 @@ import math
 SHARE = 0.02
 _FIRST_S = 2.0
 _SHORTEST_S = 1.0
-_BYTES_PER_S = 5e8
+BYTES_PER_S = 5e8
 _LEAST_COST_S = 0.02
 
 
@@ -25,11 +25,11 @@ class Pace:
 
     def __init__(self, lost_every_s: float, bytes_at_first: int) -> None:
         self._lost_every_s = lost_every_s
-        self.cost_s = _LEAST_COST_S + bytes_at_first / _BYTES_PER_S
+        self.cost_s = _LEAST_COST_S + bytes_at_first / BYTES_PER_S
 
     def guess(self, size_bytes: int) -> None:
         """Before the first one: what it will cost at least, by the bytes of what the cell has made."""
-        self.cost_s = max(self.cost_s, size_bytes / _BYTES_PER_S)
+        self.cost_s = max(self.cost_s, size_bytes / BYTES_PER_S)
 
     def wrote(self, took_s: float) -> None:
         """A snapshot has been written, or could not be."""

@@ -150,7 +150,7 @@ class Fits:
         *,
         differs: Callable[[str], None],
         believes: bool = True,
-        worth_s: float = 1.0,
+        worth_s: float = 10.0,
     ) -> None:
         self.worth_s = worth_s
         self.cpu_s = cpu_s

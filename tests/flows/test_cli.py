@@ -155,12 +155,12 @@ def test_a_script_is_what_it_is_in_plain_python(code: int, text: str, home: Home
 
 
 def test_what_does_not_come_back_is_said(home: Home, tmp_path: Path) -> None:
-    """Files that a script writes come back; a lock stays on the site and is named. A missing file has its hint."""
-    text = "import threading\nlock = threading.Lock()\nopen('out.txt', 'w').write('x')"
+    """Files that a script writes come back; a generator stays on the site and is named. A missing file has its hint."""
+    text = "numbers = (n for n in range(3))\nnext(numbers)\nopen('out.txt', 'w').write('x')"
     done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
     assert 0 == done.returncode
     assert "x" == (tmp_path / "out.txt").read_text()
-    assert "lock did not come back" in done.stderr
+    assert "numbers did not come back" in done.stderr
     failed = greenkernel("train", script(tmp_path, "open('data.csv')"), "--no-profile", cwd=tmp_path)
     assert 1 == failed.returncode
     assert "--files GLOB" in failed.stderr

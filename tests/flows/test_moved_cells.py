@@ -219,7 +219,7 @@ def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home
     progress = run.progress
     assert progress is not None
     assert progress.reused_cpu_s > 1.0 or "greenkernel" in cell
-    assert progress.cpu_s < 7
+    assert progress.cpu_s < 8.5  # of 6, and more on a machine that is busy
     check(run, *plainly(cell, tmp_path))
 
 
@@ -248,14 +248,14 @@ def test_what_fails_only_because_it_was_moved_begins_again(losing_home: Home, tm
 
 def test_an_error_of_the_cells_own_is_told_after_a_move(losing_home: Home) -> None:
     """It is met again when the cell runs once more, and is shown on the cell's own line."""
-    cell = EPOCHS.replace("range(40)", "range(20)") + "\nraise KeyError('mine')"
+    cell = EPOCHS + "\nraise KeyError('mine')"
     run = quick(losing_home, cell, defined(notebook()), site=("near",))
     eventually(lambda: is_kept(run, "epoch 10"))
     run.relocate("far")
     run.wait(180)
     with pytest.raises(KeyError, match="mine"):
         run.result()
-    assert [f"epoch {n}" for n in range(20)] == run.logs().splitlines()
+    assert [f"epoch {n}" for n in range(40)] == run.logs().splitlines()
 
 
 LONG_FIT = """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +28,8 @@ from tests.flows.test_product import quick, runner_pid
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # Together with the tests of each level on its own, thirty; make soak has ten times as many.
 RUNS = 20
+# Of them, since most of their time is waiting.
+_AT_ONCE = 2
 
 # Both lose processes often, so snapshots are taken as often as their cost allows.
 LOSING_SITES = PLAIN_SITES.replace("max_cores = 2", "max_cores = 2\nlost_every_h = 0.0001")
@@ -170,8 +174,21 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
-def killed_at_random(seed: int, home: Home, folder: Path) -> bool:
-    """One run of a cell during which something is killed, or moved, at two moments; returns whether work was reused."""
+def killed_at_random(seeds: Iterable[int], home: Home, folder: Path) -> list[bool]:
+    """Runs of cells during each of which something is killed, or moved, at two moments; which have reused work."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        runs = list(pool.map(lambda seed: _disturbed(seed, home), seeds))
+    reused = []
+    for run, cell in runs:
+        assert RunState.DONE == run.state, run.detail
+        check(run, *plainly(cell, folder))
+        progress = run.progress
+        assert progress is not None
+        reused.append(progress.reused_cpu_s > 0 or ("greenkernel" in cell and len(run.epochs) > 1))
+    return reused
+
+
+def _disturbed(seed: int, home: Home) -> tuple[Run, str]:
     dice, clock = Random(seed), RealClock()
     cell = dice.choice(SHORTER)
     run = quick(home, cell, defined(notebook()), site=("near",))
@@ -187,18 +204,12 @@ def killed_at_random(seed: int, home: Home, folder: Path) -> bool:
                     os.kill(controllers(home.settings.home)[0], signal.SIGKILL)
                 case _:
                     run.relocate(dice.choice(("near", "far")))
-    run.wait(180)
-    assert RunState.DONE == run.state, run.detail
-    plain, lines = plainly(cell, folder)
-    check(run, plain, lines)
-    progress = run.progress
-    assert progress is not None
-    return progress.reused_cpu_s > 0 or ("greenkernel" in cell and len(run.epochs) > 1)
+    return run.wait(180), cell
 
 
 def test_killed_at_random(losing_home: Home, tmp_path: Path) -> None:
     """Whatever dies at whatever moment, the cell ends as if undisturbed; in a good part of the runs work was reused."""
-    reused = [killed_at_random(seed, losing_home, tmp_path) for seed in range(RUNS)]
+    reused = killed_at_random(range(RUNS), losing_home, tmp_path)
     assert sum(reused) >= 0.3 * RUNS
 
 

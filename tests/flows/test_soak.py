@@ -40,7 +40,7 @@ def test_more_random_programs(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(RUNS, 290))
 def test_killed_at_more_moments(seed: int, losing_home: Home, tmp_path: Path) -> None:
     """Varied cells during which something is killed or moved, with many more seeds."""
-    killed_at_random(seed, losing_home, tmp_path)
+    killed_at_random([seed], losing_home, tmp_path)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])

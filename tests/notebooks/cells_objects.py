@@ -138,7 +138,7 @@ CASES = (
             "threads.submit(str)",
             "pool.map(str, [1])",
         ),
-        skips=("archive", "threads", "processes", "pool", "reader", "named", "writer"),
+        skips=("archive", "threads", "processes", "pool", "reader", "named", "writer", "z.zip"),
     ),
     Case(
         shows="a class of an earlier cell gets instances",

@@ -150,7 +150,7 @@ class Checkpoints:
     @property
     def is_due(self) -> bool:
         """True where one is to be taken now."""
-        return self.around.is_leaving or time.monotonic() >= self._due_at
+        return self.is_leaving or time.monotonic() >= self._due_at
 
     def rest(self, until: float) -> None:
         """None is due before."""
@@ -172,21 +172,20 @@ class Checkpoints:
 
     def keep(self, call: int, write: Callable[[], memoryview]) -> None:
         """Save what is written now; where this process is to leave, stop afterwards."""
-        leaves = self.around.is_leaving
+        leaves = self.is_leaving
         began = time.monotonic()
         try:
             data = write()
+            self._written[call] += 1
+            name = f"{_name(call)}-{self._epoch:04d}-{self._written[call]:06d}{SUFFIX}"
+            aside = self._spool / ASIDE / name
+            aside.parent.mkdir(exist_ok=True)
+            aside.write_bytes(seal(self._key, name, data))
+            for older in self._spool.glob(f"{_name(call)}-*{SUFFIX}"):
+                older.unlink(missing_ok=True)
+            aside.rename(self._spool / name)
         finally:  # what cannot be written is not tried all the time
             self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / SHARE)
-        self._written[call] += 1
-        name = f"{_name(call)}-{self._epoch:04d}-{self._written[call]:06d}{SUFFIX}"
-        aside = self._spool / ASIDE / name
-        aside.parent.mkdir(exist_ok=True)
-        aside.write_bytes(seal(self._key, name, data))
-        for older in self._spool.glob(f"{_name(call)}-*{SUFFIX}"):
-            older.unlink(missing_ok=True)
-        aside.rename(self._spool / name)
-        self._due_at = time.monotonic() + max(1.0, (time.monotonic() - began) / SHARE)
         if leaves:
             self.around.park()
 

@@ -45,8 +45,11 @@ def _lock(locked: bool) -> Any:
 def _items(value: Any) -> list[Any]:
     """What is in it, which it tells only who takes it out."""
     items = []
-    while not value.empty():
-        items.append(value.get())
+    wait = (
+        {} if type(value).__module__ == "multiprocessing.queues" and not hasattr(value, "_maxsize") else {"timeout": 1}
+    )
+    while not value.empty():  # somebody else may take the last one meanwhile: that is no reason to wait for ever
+        items.append(value.get(**wait))
     for item in items:
         value.put(item)
     return items

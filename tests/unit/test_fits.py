@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -173,20 +172,20 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def fits(checkpoints: Checkpoints, alarm: Any = None, worth_s: float = 0.0) -> Iterator[None]:
+def fits(checkpoints: Checkpoints) -> Iterator[None]:
     differs: list[str] = []
     contexts = lambda: Contexts(dict, lambda taken: None, {})  # noqa: E731
     with (
         Fits(
             checkpoints,
-            alarm or Always(),
+            Always(),
             contexts,
             dict,
             lambda calls: None,
             float,
             lambda: 1 << 40,
             differs=differs.append,
-            worth_s=worth_s,
+            worth_s=0.0,
         ),
         warnings.catch_warnings(),
     ):
@@ -279,25 +278,6 @@ def test_an_error_is_shown_without_what_stands_in_between(tmp_path: Path) -> Non
     plain = frames()
     with fits(Stopping(tmp_path, tmp_path, 0)):
         assert plain == frames()
-
-
-def test_short_fits_cost_little(tmp_path: Path) -> None:
-    """What is done once per function is not done for each call: many of them take less than twice the time."""
-
-    class Never:
-        def watch(self, board: Board | None, due_at: float) -> None:
-            return
-
-    def took() -> float:
-        began = time.process_time()
-        for _ in range(200):
-            PLSRegression(2).fit(X[:50], Y[:50])
-        return time.process_time() - began
-
-    plain = min(took() for _ in range(3))
-    with fits(Stopping(tmp_path, tmp_path, 0), Never(), 60.0):
-        kept = min(took() for _ in range(3))
-    assert kept < 2 * plain
 
 
 def test_a_forked_process_keeps_nothing(tmp_path: Path) -> None:

@@ -40,13 +40,6 @@ def test_needed(expected: set[str] | None, source: str) -> None:
     """From the innermost loop's round on."""
     function = ast.parse("def f():\n" + textwrap.indent(source, "    ")).body[0]
     assert isinstance(function, ast.FunctionDef)
-    loops = [
-        loop
-        for loop in loops_in_block(function.body)
-        if not any(
-            other is not loop and any(one is other for one in ast.walk(loop)) for other in loops_in_block(function.body)
-        )
-    ]
-    first = loops_in_block(function.body)
-    inner = loops[0] if "around" in source or source.startswith("while x") else first[0]
+    loops = loops_in_block(function.body)
+    inner = loops[-1] if source.startswith("while x") else loops[0]
     assert expected == needed(inner, function.body)

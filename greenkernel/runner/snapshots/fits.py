@@ -160,10 +160,10 @@ class Fits:
         self.gained_s = 0.0
         self.where = ""
         self._under_way: list[_Call] = []
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._alarm = alarm
-        self._contexts = contexts
-        self._calls = calls
+        self.contexts = contexts
+        self.calls = calls
         self._go_on = go_on
         self._here = os.getpid(), threading.get_ident()
         self._changed: list[tuple[FunctionType, CodeType]] = []
@@ -211,28 +211,15 @@ class Fits:
             return
         board = self._under_way[-1].board
         board.arm(on=False)
-        self._alarm.watch(board, self._checkpoints.due_at)
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """Where rounds are kept."""
-        return self._checkpoints
-
-    def contexts(self) -> Contexts:
-        """What looks after ``with`` blocks."""
-        return self._contexts()
-
-    def calls(self) -> Mapping[str, int]:
-        """Calls of joblib so far."""
-        return self._calls()
+        self._alarm.watch(board, self.checkpoints.due_at)
 
     def go_on(self, found: Round, where: str) -> None:
         """What follows comes after that much output, and that many calls."""
         self.where = where
         self.gained_s += max(0.0, found.cpu_s - self.cpu_s())
         self._go_on(found.calls)
-        self._checkpoints.go_on(found.begun)
-        self._checkpoints.around.go_on(found.said)
+        self.checkpoints.go_on(found.begun)
+        self.checkpoints.around.go_on(found.said)
 
 
 @dataclass(frozen=True, eq=False)

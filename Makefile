@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 3
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench soak clusters-up clusters-down wheel clean
@@ -17,7 +18,8 @@ demo: $(READY)  ## the ECG forest: profiled, planned, shipped, moved while it ru
 	$(BIN)/greenkernel demo
 
 test: $(READY) lint  ## all tests; those of Kubernetes start real clusters where they can
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not soak and not alone'
+	$(BIN)/python -m pytest -m 'alone and not soak'
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.lab import Notebook
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 Open = Callable[..., Notebook]
 
 SEND = """

@@ -18,7 +18,7 @@ from greenkernel.settings import Settings
 from tests.browser.lab import Lab, Notebook
 from tests.flows.conftest import PLAIN_SITES, end_controllers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 Picture = Callable[[Notebook, str], None]
 Open = Callable[..., Notebook]
 SITES = f"""{PLAIN_SITES}

@@ -14,7 +14,7 @@ import pytest
 from greenkernel.demo.make_traces import Variant, write_traces
 from tests.flows.conftest import end_controllers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 
 REAL_ECG = Path(__file__).parents[3] / "shared" / "data" / "ecg" / "cinc2017"
 
@@ -52,7 +52,10 @@ def test_the_demo_moves_to_the_greener_site(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variant", "words", "expected"),
     # Where nothing moves a fifth of the records says as much.
-    [("flat", ("--records", "80"), []), ("swapped", (), [("coast", "windy", "plan")])],
+    [
+        ("flat", ("--records", "80"), []),
+        pytest.param("swapped", (), [("coast", "windy", "plan")], marks=pytest.mark.soak),
+    ],
 )
 def test_other_traces_give_other_moves(
     variant: Variant, words: tuple[str, ...], expected: list[tuple[str, str, str]], tmp_path: Path

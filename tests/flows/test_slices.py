@@ -25,6 +25,8 @@ from greenkernel.records import Knob, Profile, Request, RowsHint
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.objects import ObjectStore, StoreAddress
 
+pytestmark = pytest.mark.alone
+
 KEY = b"k" * 32
 CORES = min(2, os.cpu_count() or 1)
 FOREST = """

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
 from greenkernel.home import Home
@@ -22,6 +24,13 @@ from tests.clusters.api import Clusters
 from tests.clusters.layout import BUCKET, NAMESPACE, PYTHON_IMAGE
 from tests.flows.conftest import end_controllers
 from tests.sites.contract import Bench
+
+# One worker runs them all, and whoever comes first may have to build the clusters, however long that takes.
+ON_CLUSTERS = [
+    pytest.mark.kubernetes,
+    pytest.mark.xdist_group("clusters"),
+    pytest.mark.timeout(900, func_only=True),
+]
 
 
 def store_of(clusters: Clusters) -> StoreAddress:

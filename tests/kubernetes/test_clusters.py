@@ -27,8 +27,9 @@ from tests.clusters.layout import (
     Site,
 )
 from tests.kubernetes import pods
+from tests.kubernetes.sitekit import ON_CLUSTERS
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = ON_CLUSTERS
 each_site = pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 
 

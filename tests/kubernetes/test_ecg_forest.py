@@ -17,9 +17,9 @@ from greenkernel.session import train
 from greenkernel.settings import Settings
 from tests.clusters.api import Clusters
 from tests.flows.conftest import eventually
-from tests.kubernetes.sitekit import ended, sites_file
+from tests.kubernetes.sitekit import ON_CLUSTERS, ended, sites_file
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = ON_CLUSTERS
 
 
 @pytest.fixture(params=["localhost/greenkernel-sklearn:3.11", "localhost/greenkernel-python:3.11"])

@@ -28,9 +28,9 @@ from tests.flows.conftest import controllers, eventually
 from tests.flows.test_moved_cells import EPOCHS, IN_A_FUNCTION, SAID_BY_HAND, check, defined, notebook, plainly
 from tests.flows.test_product import quick, started
 from tests.kubernetes import pods
-from tests.kubernetes.sitekit import ended, sites_file
+from tests.kubernetes.sitekit import ON_CLUSTERS, ended, sites_file
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
+pytestmark = ON_CLUSTERS
 # In make test; make soak has the others.
 RUNS, ALL_RUNS = 4, 30
 CELLS = (EPOCHS, IN_A_FUNCTION, SAID_BY_HAND)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clusters.api import Clusters
-from tests.kubernetes.sitekit import bench_of
+from tests.kubernetes.sitekit import ON_CLUSTERS, bench_of
 from tests.sites.contract import Bench, SiteContract
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = ON_CLUSTERS
 
 
 @pytest.fixture

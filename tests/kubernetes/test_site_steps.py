@@ -13,10 +13,10 @@ from greenkernel.records import JobPhase, JobSpec
 from greenkernel.site.kubernetes.client import Address, Cluster
 from tests.clusters import faults
 from tests.clusters.api import Clusters, state_of
-from tests.kubernetes.sitekit import CutCluster, address_of, bench_of, left_on, site_of
+from tests.kubernetes.sitekit import ON_CLUSTERS, CutCluster, address_of, bench_of, left_on, site_of
 from tests.sites.contract import MIB, OWNER, SLEEP, Bench, ended, eventually, phase, status, watched
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = ON_CLUSTERS
 
 # Requests of a submission: Job, Secret, start.
 CUTS = [(at, answered) for at in range(3) for answered in (False, True)]

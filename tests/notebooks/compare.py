@@ -300,7 +300,9 @@ def _shown(messages: list[dict[str, Any]], case: Case, place: Path) -> Shown:
     streams: dict[str, str] = {}
     handles: dict[str, int] = {}
 
-    def text_ends() -> None:
+    def text_ends(*, all_shown: bool = False) -> None:
+        if not case.ordered and not all_shown:  # what other writers say comes before or after a display
+            return
         for name in sorted(streams):
             if text := _text(streams[name], case, place):
                 shown.parts.append([name, text])
@@ -327,7 +329,7 @@ def _shown(messages: list[dict[str, Any]], case: Case, place: Path) -> Shown:
             number = None if handle is None else handles.setdefault(handle, len(handles))
             data = {mime: _data(mime, value, case, place) for mime, value in sorted(content["data"].items())}
             shown.parts.append([kind, data, content["metadata"], number, content.get("execution_count")])
-    text_ends()
+    text_ends(all_shown=True)
     return shown
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -36,8 +34,6 @@ TABLES = (
     cells_patches,
 )
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.CASES)
-# Pairs of kernels at work at once.
-_PAIRS = 2
 
 
 def _param(case: Case) -> object:
@@ -46,40 +42,16 @@ def _param(case: Case) -> object:
 
 
 @pytest.fixture(scope="module")
-def verdicts(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[list[str]]]]:
-    """What differs in each selected case; several pairs of kernels work ahead of the tests."""
-    folder = tmp_path_factory.mktemp("cells")
-    tests = [item for item in request.session.items if "verdicts" in getattr(item, "fixturenames", ())]
-    chosen = [item.callspec.params["case"] for item in tests]
-    pairs: queue.Queue[Pair] = queue.Queue()
-    made = [Pair(folder / str(n), PLAIN_SITES) for n in range(min(_PAIRS, len(chosen)))]
-    for pair in made:
-        pairs.put(pair)
-
-    def judge(case: Case) -> list[str]:
-        pair = pairs.get()
-        try:
-            return pair.differences(case)
-        finally:
-            pairs.put(pair)
-
-    with ThreadPoolExecutor(len(made)) as pool:
-        yield {case.shows: pool.submit(judge, case) for case in chosen}
-        pool.shutdown(cancel_futures=True)
-    for pair in made:
-        pair.close()
-        end_controllers(pair.home)
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two kernels, one that runs the cells plainly and one that runs them through the magic."""
+    made = Pair(tmp_path_factory.mktemp("cells"), PLAIN_SITES)
+    yield made
+    made.close()
+    end_controllers(made.home)
 
 
 @pytest.mark.parametrize("case", [_param(case) for case in CASES])
-def test_a_cell_is_as_if_it_had_run_here(case: Case, verdicts: dict[str, Future[list[str]]]) -> None:
+def test_a_cell_is_as_if_it_had_run_here(case: Case, pair: Pair) -> None:
     """Names, output, values and errors are those of the plain cell."""
-    found = verdicts[case.shows].result()
+    found = pair.differences(case)
     assert not found, "\n".join(found)
-
-
-def test_cases_are_told_apart() -> None:
-    """Each case says something of its own."""
-    assert len(CASES) == len({case.shows for case in CASES})

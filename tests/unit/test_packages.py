@@ -48,6 +48,8 @@ from tests.unit.packagekit import (
     wheel_files,
 )
 
+pytestmark = pytest.mark.xdist_group("packages")  # one set of built packages for all
+
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LINUX = f"Linux on x86_64 and Python {PYTHON}"
 IMAGE = "or set the site's image to one in which it is installed."

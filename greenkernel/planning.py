@@ -11,7 +11,7 @@ from greenkernel.model.progress import remaining
 from greenkernel.plan.path import solve
 from greenkernel.plan.problem import Impossible, Option, Problem, choose_grid
 from greenkernel.plan.replan import Calm, Decision, MoveTo, Refused, decide
-from greenkernel.records import EpochOpen, Plan, Prediction, Progress, RefusedMove, Request
+from greenkernel.records import EpochOpen, Interval, Plan, Prediction, Progress, RefusedMove, Request
 from greenkernel.run.reconcile import Seen, cooling_down
 from greenkernel.signals.base import comparable, sample
 from greenkernel.store.runs import PlanNow
@@ -88,14 +88,18 @@ class Planner:
         if here is None or here.cpu_s.mid <= 0:
             return None
         done = _fraction_done(progress, here)
-        options = [_remaining(p, done, progress) for p in self._predictions]
+        lost_s = _not_recorded_s(progress, here)
+        repeat_s = Interval(low=lost_s, mid=lost_s, high=lost_s, source="not recorded by now")
+        options = [
+            replace(_remaining(p, done, progress), repeat_s=repeat_s if p is here else p.repeat_s)
+            for p in self._predictions
+        ]
         problem = self._problem(
             now,
             options,
             self._payload_bytes + progress.record_bytes,
             work_left=1 - done,
             current=self._predictions.index(here),
-            repeat_s=_not_recorded_s(progress, here),
             can_move=self._request.move == "auto" or seen.may_ask,
         )
         decision = decide(seen.plan.plan, problem, self._calm(seen, epoch, here, now))
@@ -139,7 +143,6 @@ class Planner:
         *,
         work_left: float = 1.0,
         current: int | None = None,
-        repeat_s: float = 0.0,
         can_move: bool | None = None,
     ) -> Problem:
         due_at = self._request.due_at
@@ -157,7 +160,6 @@ class Planner:
             current=current,
             due_at=due_at,
             goal=self._request.goal,
-            repeat_s=repeat_s,
             min_gain_ratio=_LEAST_GAIN,
             can_wait=due_at is not None and current is None,
             can_move=self._request.move == "auto" if can_move is None else can_move,
@@ -188,6 +190,8 @@ class Planner:
             price_per_hour=grid.config.price_per_core_h * p.cores,
             embodied_g_per_h=grid.tariff.embodied_g_per_core_h.mid * p.cores,
             arrive_g=transfer_kwh * float(intensity.mean()),
+            repeat_mid_s=p.repeat_s.mid if p.repeat_s is not None else 0.0,
+            repeat_high_s=p.repeat_s.high if p.repeat_s is not None else 0.0,
         )
 
 

@@ -255,7 +255,8 @@ class Slice:
     """One slice that really ran: what was cut, and what it used. ``rows_fraction`` is in (0, 1].
 
     ``serial_share`` is the part of its CPU seconds during which at most one thread had something to do, ``idle_share``
-    the part of its time during which none had; None where nobody looked, or not often enough.
+    the part of its time during which none had; None where nobody looked, or not often enough. ``unkept_*`` are the wall
+    seconds that a move would have done again, on average over its time and at most.
     """
 
     rows_fraction: float
@@ -269,6 +270,8 @@ class Slice:
     peak_rss_bytes: int
     serial_share: float | None = None
     idle_share: float | None = None
+    unkept_mean_s: float | None = None
+    unkept_most_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +313,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What the whole cell would take on one site with so many cores, started now."""
+    """What the whole cell would take on one site with so many cores, started now.
+
+    ``repeat_s`` are the seconds of its time that a move away from there does again: on average, and at most.
+    """
 
     site: str
     cores: int
@@ -324,6 +330,7 @@ class Prediction:
     p_due: float | None
     feasible: bool
     why_not: str | None = None
+    repeat_s: Interval | None = None
     power_w: Interval = field(default_factory=lambda: Interval(low=0.0, mid=0.0, high=0.0))
     cpu_s: Interval = field(default_factory=lambda: Interval(low=0.0, mid=0.0, high=0.0))
 

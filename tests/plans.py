@@ -22,6 +22,7 @@ def option(site: str, intensity: list[float], **changes: Any) -> Option:
         given.setdefault(name, given[source])
     given.setdefault("power_low_w", given["power_w"])
     given.setdefault("power_high_w", given["power_w"])
+    given.setdefault("repeat_high_s", given.get("repeat_mid_s", 0.0))
     given.setdefault("startup_high_s", given.get("startup_mid_s", 0.0))
     return Option(site=site, intensity=np.array(intensity, dtype=np.float64), **given)
 
@@ -61,7 +62,7 @@ def _from(asked: Problem, slot: int, o: int, work: float) -> float:
         best = _grams(asked, o, slot * asked.slot_s, run_s) + _from(
             asked, slot + 1, o, work - run_s / here.duration_mid_s
         )
-    again = min(1.0, work + asked.repeat_s / here.duration_mid_s)
+    again = min(1.0, work + here.repeat_mid_s / here.duration_mid_s)
     for q, there in enumerate(asked.options):
         if q != o and asked.can_move and _may_enter(asked, slot, q, again):
             arrive_g = there.arrive_g if there.site != here.site else 0.0
@@ -109,7 +110,7 @@ def _may_stay(asked: Problem, slot: int, o: int, work: float) -> bool:
     here, now_s = asked.options[o], slot * asked.slot_s
     if now_s + work * here.duration_high_s <= asked.due_s + 1e-9:
         return True
-    left = max(0.0, work - asked.slot_s / here.duration_high_s) + asked.repeat_s / here.duration_mid_s
+    left = max(0.0, work - asked.slot_s / here.duration_high_s) + here.repeat_high_s / here.duration_mid_s
     return asked.can_move and now_s + asked.slot_s + _surely_s(asked, left) <= asked.due_s + 1e-9
 
 
@@ -119,7 +120,7 @@ def _may_enter(asked: Problem, slot: int, o: int, work: float) -> bool:
         return True
     upto_s = (math.floor(there.startup_high_s / asked.slot_s + 1e-9) + 1) * asked.slot_s
     done = max(0.0, upto_s - there.startup_high_s) / there.duration_high_s
-    left = max(0.0, work - done) + asked.repeat_s / there.duration_mid_s
+    left = max(0.0, work - done) + there.repeat_high_s / there.duration_mid_s
     return asked.can_move and now_s + upto_s + _surely_s(asked, left) <= asked.due_s + 1e-9
 
 
@@ -133,6 +134,7 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
     for site in draw(st.sampled_from(("a", "ab", "abc", "aab"))):
         mid_s = HOUR * (same_h if aligned else draw(st.floats(0.4, slots)))
         startup_s = HOUR * (draw(st.integers(0, 2)) if aligned else draw(st.integers(0, 24)) / 10)
+        repeat_s = HOUR * draw(st.integers(0, 1)) if aligned else draw(st.sampled_from((0.0, 900.0, 7000.0)))
         found.append(
             option(
                 site,
@@ -146,6 +148,8 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
                 pue=draw(st.sampled_from((1.0, 1.3))),
                 embodied_g_per_h=draw(st.sampled_from((0.0, 20.0))),
                 arrive_g=draw(st.sampled_from((0.0, 30.0))),
+                repeat_mid_s=repeat_s,
+                repeat_high_s=repeat_s * draw(st.sampled_from((1.0, 2.0))),
             )
         )
     running = draw(st.booleans())
@@ -158,7 +162,6 @@ def problems(draw: st.DrawFn, *, aligned: bool = False) -> Problem:
         current=draw(st.integers(0, len(found) - 1)) if running else None,
         work_left=work,
         due_at=None if due_s is None else datetime.fromtimestamp(START.timestamp() + round(due_s), UTC),
-        repeat_s=HOUR * draw(st.integers(0, 1)) if aligned else draw(st.sampled_from((0.0, 900.0, 7000.0))),
         can_wait=draw(st.booleans()),
         can_move=draw(st.sampled_from((True, True, False))),
     )

@@ -108,6 +108,7 @@ def _on(
         p_due=p_due,
         feasible=why_not is None,
         why_not=why_not,
+        repeat_s=_repeat(whole, time_s),
         power_w=mean_power_w(energy_wh, total_s),
         cpu_s=cpu_s,
     )
@@ -127,6 +128,13 @@ def _times(whole: Whole | None, site: SiteFacts, cores: int, scores: Sequence[fl
     )
     time_s = bounded(whole.scaling.wall_s(cores), given, what=whole.how).scaled(1 / site.speed)
     return time_s, bounded(whole.estimate.cpu_s, given, what=whole.how)
+
+
+def _repeat(whole: Whole | None, time_s: Interval) -> Interval | None:
+    if whole is None or whole.repeated is None:
+        return None
+    mean, most = whole.repeated
+    return Interval(low=0.0, mid=mean * time_s.mid, high=most * time_s.high, source="the slices' rounds and statements")
 
 
 def _startup(profile: Profile, capture_bytes: int, site: SiteFacts) -> Interval:

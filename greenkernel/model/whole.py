@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenkernel.model.memory import memory
@@ -18,12 +19,14 @@ class Whole:
         scaling: Wall seconds by cores.
         extrapolation: Work of the whole cell over that of the largest slice.
         how: How it was estimated, in words.
+        repeated: Parts of its time that a move does again, on average and at most; None where no slice says so.
     """
 
     estimate: Estimate
     scaling: Scaling
     extrapolation: float
     how: str
+    repeated: tuple[float, float] | None = None
 
     @property
     def unsure(self) -> tuple[str, ...]:
@@ -50,12 +53,25 @@ def whole_cell(profile: Profile) -> Whole | None:
     parts = [f"{_count(len(row_points))} of rows"] if row_points and largest_row < 1 else []
     parts += ["the whole cell was run"] if largest_row == 1 else []
     parts += [f"{_count(len(knob_points))} of {profile.knob}"] if knob_points else []
+    scaling = by_cores(runs, estimate)
     return Whole(
         estimate=estimate,
-        scaling=by_cores(runs, estimate),
+        scaling=scaling,
         extrapolation=1 / largest,
         how=" and ".join(parts) + (f", the largest {largest:.1%} of the work" if largest < 1 else ""),
+        repeated=_repeated(slices, scaling),
     )
+
+
+def _repeated(slices: Sequence[Slice], scaling: Scaling) -> tuple[float, float] | None:
+    """Rounds, statements and tasks grow with the rows as the whole does; a knob says how many there are of them."""
+    seen = [s for s in slices if s.unkept_mean_s is not None and s.unkept_most_s is not None]
+    if not seen:
+        return None
+    s = max(seen, key=lambda s: (s.knob is None, s.rows_fraction, s.wall_s))
+    whole_s = s.wall_s if s.knob is None else scaling.wall_s(s.cores) * s.rows_fraction
+    mean, most = (min(1.0, (part_s or 0.0) / max(whole_s, 1e-9)) for part_s in (s.unkept_mean_s, s.unkept_most_s))
+    return min(mean, most), most
 
 
 def memory_of(profile: Profile, capture_bytes: int) -> Interval:

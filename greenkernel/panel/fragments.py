@@ -11,7 +11,7 @@ from greenkernel.options import describe_due
 from greenkernel.panel.rows import SiteRow, remaining_s
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import proposal_text
-from greenkernel.panel.words import escape, log_lines
+from greenkernel.panel.words import escape, log_lines, repeats
 from greenkernel.records import Capture, Profile, Progress
 from greenkernel.units import clock_text, format_bytes, format_duration
 
@@ -122,12 +122,13 @@ def manifest_html(capture: Capture) -> str:
     return table_html(("name", "kind", "size", "why"), rows, label="what travels") + tail
 
 
-def manifest_summary(capture: Capture) -> str:
+def manifest_summary(state: PanelState) -> str:
     """The manifest in one line; says how much of it looks like a secret, and what a move repeats."""
+    capture, price = state.capture, repeats(state.predictions, state.plan)
     secret = sum(item.secret_like for item in capture.items)
     warning = f", {secret} looking like a secret" if secret else ""
     files = f", {count_text(len(capture.files), 'file')}" if capture.files else ""
-    moves = f"; {capture.keeps}" if capture.keeps else ""
+    moves = "".join(f"; {part}" for part in (capture.keeps, price) if part)
     values = count_text(len(capture.items), "value")
     return f"What travels: {values}{files}, {format_bytes(capture.bytes)}{warning}{moves}"
 

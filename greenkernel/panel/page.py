@@ -94,7 +94,7 @@ def _during(state: PanelState, zone: tzinfo | None) -> list[str]:
         f"<div>Real work, {escape(simulated)}.</div>" if simulated else "",
         moves_html(state, zone),
         journal_html(state, zone),
-        details_html(manifest_summary(state.capture), manifest_html(state.capture)),
+        details_html(manifest_summary(state), manifest_html(state.capture)),
     ]
     if state.profile is not None:
         parts.append(details_html(slices_summary(state.profile), slices_html(state.profile)))
@@ -115,5 +115,5 @@ def _after(state: PanelState, zone: tzinfo | None) -> list[str]:
         shown,
         tail,
         journal_html(state, zone),
-        details_html(manifest_summary(state.capture), manifest_html(state.capture)),
+        details_html(manifest_summary(state), manifest_html(state.capture)),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from greenkernel.panel.words import refused_moves
+from greenkernel.panel.words import refused_moves, repeats
 from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Proposal, Receipt
 from greenkernel.units import clock_text, format_amount, format_bytes, format_duration, format_interval
 
@@ -64,7 +64,9 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
     header = ("", "site", "cores", "time", "energy", "CO2e if now", "cost", "in time", "")
     shown = table(rows, header=header)
     sources = dict.fromkeys(p.time_s.source for p in predictions if p.time_s.source)
-    return "\n".join([shown, *[f"  times: {source}" for source in sources]])
+    moves = repeats(predictions, plan)
+    lines = [f"  times: {source}" for source in sources] + ([f"  a move repeats {moves}"] if moves else [])
+    return "\n".join([shown, *lines])
 
 
 def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:

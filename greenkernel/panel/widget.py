@@ -188,7 +188,7 @@ class Panel:
             self._log.value = log_html(state.log_tail) if phase == "at work" else ""
             self._table.show(site_rows(state, zone=self._zone), may_choose=self._may_choose(state))
             visible(self._table, phase == "choosing")
-            self._manifest.value = details_html(manifest_summary(state.capture), manifest_html(state.capture))
+            self._manifest.value = details_html(manifest_summary(state), manifest_html(state.capture))
             if state.profile is not None:
                 self._slices.value = details_html(slices_summary(state.profile), slices_html(state.profile))
             visible(self._slices, state.profile is not None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from greenkernel.clock import GridTime
-from greenkernel.records import Receipt
+from greenkernel.records import Plan, Prediction, Receipt
 from greenkernel.units import format_duration
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
@@ -15,6 +16,17 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MOST_REFUSED: Final = 3
 SECONDS_BELOW_S: Final = 900.0
 """Times of something shorter than this are shown with their seconds."""
+
+
+def repeats(predictions: Sequence[Prediction], plan: Plan | None) -> str:
+    """What a move away from the recommended site does again, as the slices say; empty where they do not."""
+    first = plan.steps[0] if plan and plan.steps else None
+    here = [p for p in predictions if first is None or (p.site, p.cores) == (first.site, first.cores)]
+    priced = next((p for p in here if p.repeat_s is not None), None)
+    if priced is None or priced.repeat_s is None:
+        return ""
+    mid, high = (format_duration(seconds) for seconds in (priced.repeat_s.mid, priced.repeat_s.high))
+    return f"by the slices about {mid} of the time on {priced.site}, at most {high}"
 
 
 def refused_moves(receipt: Receipt) -> list[str]:

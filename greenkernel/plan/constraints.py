@@ -28,7 +28,7 @@ class Bounds:
         self.duration_s = np.array([o.duration_high_s for o in options])
         self.startup_s = np.array([o.startup_high_s for o in options])
         self._step_s = (np.floor(self.startup_s / problem.slot_s + _ROUNDING) + 1) * problem.slot_s
-        self._repeat = np.array([problem.repeat_s / o.duration_mid_s for o in options])
+        self._repeat = np.array([o.repeat_high_s / o.duration_mid_s for o in options])
         self._enterable = [i for i, o in enumerate(options) if o.feasible]
 
     def need_s(self, work: Floats) -> Floats:

@@ -129,7 +129,7 @@ class Costs:
             if leg.leave_s is None or run_s < free_s - startup_s:
                 break
             site = option.site
-            work = min(1.0, work - run_s / duration_s + self.problem.repeat_s / option.duration_mid_s)
+            work = min(1.0, work - run_s / duration_s + option.repeat_mid_s / option.duration_mid_s)
         return Figures(grams, energy_wh, cost, at_s)
 
 

@@ -68,7 +68,7 @@ def _work_at(problem: Problem, costs: Costs, start_s: Floats) -> Floats:
     if here is None:
         return np.full(start_s.shape, problem.work_left)
     left = problem.work_left - start_s / costs.duration_s[here]
-    return np.asarray(np.minimum(1.0, left + problem.repeat_s / costs.duration_s[here]))
+    return np.asarray(np.minimum(1.0, left + problem.options[here].repeat_mid_s / costs.duration_s[here]))
 
 
 def _reached(problem: Problem, costs: Costs, bounds: Bounds, start_s: Floats) -> Bools:

@@ -27,7 +27,8 @@ class Option:
 
     ``duration_*`` is the whole cell, from 0 to 1, without the start-up; ``low`` and ``high`` are its bounds. Powers and
     ``startup_wh`` are before PUE. ``intensity`` is g CO2e/kWh per slot, shape (slots,). ``arrive_g`` are the grams of
-    bringing the payload here. ``feasible`` False keeps the option out of plans, with ``why_not`` as the reason.
+    bringing the payload here. ``repeat_*`` are the seconds of work here that a move away does again, because no record
+    holds them: on average and at most. ``feasible`` False keeps the option out of plans; ``why_not`` is the reason.
     """
 
     site: str
@@ -47,6 +48,8 @@ class Option:
     price_per_hour: float = 0.0
     embodied_g_per_h: float = 0.0
     arrive_g: float = 0.0
+    repeat_mid_s: float = 0.0
+    repeat_high_s: float = 0.0
     feasible: bool = True
     why_not: str | None = None
 
@@ -57,6 +60,8 @@ class Option:
             raise ValueError(f"{self.label}: powers need 0 <= low <= mid <= high")
         if not 0 <= self.startup_mid_s <= self.startup_high_s:
             raise ValueError(f"{self.label}: start-up needs 0 <= mid <= high")
+        if not 0 <= self.repeat_mid_s <= self.repeat_high_s:
+            raise ValueError(f"{self.label}: repeated work needs 0 <= mid <= high")
 
     @property
     def label(self) -> str:
@@ -68,8 +73,7 @@ class Option:
 class Problem:
     """One planning question. Slots begin at ``start``, which is now; intensities are held flat beyond the last slot.
 
-    ``work_left`` is in (0, 1]. ``current`` is the option that it runs on, None before the start. ``repeat_s`` are
-    seconds of work on the option being left that a move repeats, because no record holds them. A move must gain more
+    ``work_left`` is in (0, 1]. ``current`` is the option that it runs on, None before the start. A move must gain more
     than ``min_gain`` (goal's unit) and ``min_gain_ratio`` times the cost of not moving. ``can_wait`` allows a later
     start; without a due date it must then end within the slots, so keep their end fixed when planning again. Reasons
     tell times in ``zone``; None is the machine's.
@@ -83,7 +87,6 @@ class Problem:
     current: int | None = None
     due_at: datetime | None = None
     goal: Goal = "co2"
-    repeat_s: float = 0.0
     min_gain: float = 0.0
     min_gain_ratio: float = 0.0
     can_wait: bool = False

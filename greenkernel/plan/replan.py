@@ -143,7 +143,8 @@ def _keep(current: Plan, solved: Solved, calm: Calm) -> Decision:
     target = _here(problem) if step is None else places.get((step.site, step.cores))
     if target == problem.current:
         return Stay(reason=f"{age}: keeps to the plan made before")
-    work = np.array([min(1.0, problem.work_left + problem.repeat_s / problem.options[_here(problem)].duration_mid_s)])
+    here = problem.options[_here(problem)]
+    work = np.array([min(1.0, problem.work_left + here.repeat_high_s / here.duration_mid_s)])
     if target is None or not problem.can_move or Bounds(problem).enter_until_s(target, work)[0] < 0:
         return Stay(reason=f"{age}; where the plan made before goes now is not safe: stays")
     moved = replace(solved, legs=(Leg(_here(problem), None, 0.0), Leg(target, 0.0)))

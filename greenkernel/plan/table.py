@@ -42,7 +42,7 @@ class Table:
         self.step = problem.slot_s / costs.duration_s
         self.entry = entry_slots(problem).astype(np.int64)
         self.offset = costs.startup_s / problem.slot_s - (self.entry - 1)
-        self.repeat = problem.repeat_s / costs.duration_s
+        self.repeat = np.array([o.repeat_mid_s for o in problem.options]) / costs.duration_s
         self.parts = self._finest()
         self.arrive = costs.arrive + move_penalty + costs.tie_per_move
         self._site = np.unique([o.site for o in problem.options], return_inverse=True)[1]
@@ -106,7 +106,7 @@ class Table:
     def _top(self) -> float:
         """Most work that any state may have left."""
         problem = self.problem
-        return 1.0 if problem.repeat_s > 0 else min(1.0, problem.work_left + float(self.step.max()))
+        return 1.0 if self.repeat.any() else min(1.0, problem.work_left + float(self.step.max()))
 
     def _finest(self) -> int:
         """Levels per slot of work that the size of the problem allows."""
@@ -132,7 +132,7 @@ class _Moves:
         problem, step, parts = table.problem, table.step, table.parts
         self._table, self._slot_s = table, problem.slot_s
         self._stride = len(step) * levels
-        reach = 1.0 if problem.repeat_s > 0 else problem.work_left
+        reach = 1.0 if table.repeat.any() else problem.work_left
         source, level = np.divmod(np.arange(self._stride), levels)
         used = (level > 0) & ((level - 1) * step[source] < reach * parts)
         self.columns = np.flatnonzero(used)

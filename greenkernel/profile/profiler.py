@@ -296,6 +296,8 @@ class Profiler:
                 peak_rss_bytes=measured.peak_rss_bytes,
                 serial_share=measured.serial_share,
                 idle_share=measured.idle_share,
+                unkept_mean_s=measured.unkept_mean_s,
+                unkept_most_s=measured.unkept_most_s,
             )
         )
 

@@ -69,7 +69,8 @@ class Measured:
     """What the execution of a slice used. ``error``: how the cell ended, None where it came to its end.
 
     ``files`` are those of the notebook's folder that it opened and that do not travel with the cell, ``changed``
-    the names whose objects it changed in place, of those that are not too large to look.
+    the names whose objects it changed in place, of those that are not too large to look. ``unkept_*`` are the
+    seconds that a move would have repeated, on average and at most.
     """
 
     cpu_s: float
@@ -81,6 +82,8 @@ class Measured:
     changed: tuple[str, ...] = ()
     serial_share: float | None = None
     idle_share: float | None = None
+    unkept_mean_s: float | None = None
+    unkept_most_s: float | None = None
 
 
 class SliceProcess:

@@ -22,7 +22,7 @@ from greenkernel.runner.trouble import cell_error
 from greenkernel.store.runs import LogEvent
 
 if TYPE_CHECKING:
-    from greenkernel.runner.snapshots.keeper import Keeper, Step
+    from greenkernel.runner.snapshots.points import Points, Step
 
 _UNSET = object()
 _QUIET_TOKENS = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.DEDENT)
@@ -68,7 +68,7 @@ def execute(
     passes: type[BaseException] | tuple[type[BaseException], ...] = (),
     surroundings: Surroundings | None = None,
     front_end: str = "",
-    keeper: Keeper | None = None,
+    points: Points | None = None,
 ) -> Outcome:
     """Run the cell.
 
@@ -80,7 +80,7 @@ def execute(
         passes: Exceptions that are not the cell's and leave this function as they are.
         surroundings: Process-wide settings, put before the cell begins.
         front_end: What the shell is taken for (`Capture.front_end`).
-        keeper: Takes snapshots, and knows where the cell goes on.
+        points: Is told of the points that the cell comes to, and knows where it goes on.
     """
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
@@ -112,16 +112,16 @@ def execute(
                 body = _modes(nodes, shell.ast_node_interactivity)
                 if namespace.get("__name__") == "__main__":
                     body = [step for one in body for step in _unfolded(one)]
-                if keeper is not None:
-                    keeper.begin(shown, len(body))
-                _run(shell, body, namespace, file_name, keeper, in_loop=front_end == "kernel" or _awaits(nodes))
+                if points is not None:
+                    points.begin(shown, len(body))
+                _run(shell, body, namespace, file_name, points, in_loop=front_end == "kernel" or _awaits(nodes))
             except passes:
                 raise
             # The cell may end itself by any exception, SystemExit and KeyboardInterrupt included.
             except BaseException as e:
                 error = e
-            if keeper is not None:
-                keeper.end()
+            if points is not None:
+                points.end()
             shell.events.trigger("post_execute")
         # Loggers write to the cell's own streams, and are known by them.
         settings = surroundings.changed() if surroundings is not None else {}
@@ -173,10 +173,10 @@ class _Shown:
 
 
 def _run(
-    shell: Any, body: list[Step], namespace: dict[str, Any], file_name: str, keeper: Keeper | None, *, in_loop: bool
+    shell: Any, body: list[Step], namespace: dict[str, Any], file_name: str, points: Points | None, *, in_loop: bool
 ) -> None:
     """In a kernel a loop is running while any cell runs: what looks for it, or refuses it, does so here too."""
-    steps = _codes(shell, body, file_name) if keeper is None else _kept_codes(shell, body, file_name, keeper)
+    steps = _codes(shell, body, file_name) if points is None else _pointed_codes(shell, body, file_name, points)
     if in_loop:
         error = _in_loop(_steps(steps, namespace))
         if error is not None:
@@ -216,14 +216,14 @@ def _codes(shell: Any, body: list[Step], file_name: str) -> Iterator[CodeType]:
         yield _compiled(shell, node, file_name)
 
 
-def _kept_codes(shell: Any, body: list[Step], file_name: str, keeper: Keeper) -> Iterator[CodeType]:
+def _pointed_codes(shell: Any, body: list[Step], file_name: str, points: Points) -> Iterator[CodeType]:
     """The same from where the cell goes on; what was done is compiled for the sake of ``__future__`` imports."""
     for index, node in enumerate(body):
-        step = keeper.step(index, node)
+        step = points.step(index, node)
         code = _compiled(shell, node if step is None else step, file_name)
         if step is not None:
-            yield keeper.fitted(code)
-            keeper.passed(index)
+            yield points.fitted(code)
+            points.passed(index)
 
 
 def _compiled(shell: Any, node: Step, file_name: str) -> CodeType:

@@ -172,7 +172,7 @@ class Runner:
                 passes=DrainedOut,
                 surroundings=surroundings,
                 front_end=capture.front_end,
-                keeper=self._keeper,
+                points=self._keeper,
             )
         if request.script is not None:
             outcome = outcome.as_script()

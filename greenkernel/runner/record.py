@@ -53,6 +53,7 @@ class RecordingScope:
         cores: Tasks that really run at a time.
         logical_cores: What ``n_jobs=-1`` means to the cell, the same on each site of a run.
         outbox: Takes the records of tasks that run in this process, instead of the spool.
+        recorded: Called with the CPU seconds of each task that was recorded.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RecordingScope:
         cores: int,
         logical_cores: int,
         outbox: Outbox | None = None,
+        recorded: Callable[[float], None] = lambda cpu_s: None,
     ) -> None:
         self._spool = spool
         self._control = Path(tempfile.gettempdir(), f"greenkernel-{uuid.uuid4().hex}")
@@ -75,7 +77,7 @@ class RecordingScope:
             key=key,
         )
         self._width = Width(cores=cores, logical_cores=logical_cores)
-        self._ledger = Ledger(outbox)
+        self._ledger = Ledger(outbox, recorded)
         self._believed: frozenset[str] = frozenset()
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()

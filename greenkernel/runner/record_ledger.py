@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -75,10 +75,12 @@ class Ledger:
 
     Args:
         outbox: Takes records of this process's tasks; None: they become files.
+        recorded: Called with the CPU seconds of each task that was recorded.
     """
 
-    def __init__(self, outbox: Outbox | None = None) -> None:
+    def __init__(self, outbox: Outbox | None = None, recorded: Callable[[float], None] = lambda cpu_s: None) -> None:
         self.outbox = outbox
+        self._recorded = recorded
         self._change = threading.Condition()
         self._calls: list[_Call] = []
         self._reused = self._in_flight = 0
@@ -118,6 +120,8 @@ class Ledger:
                 self._refused[note.refused] += 1
             if note.not_recorded is not None:
                 self._not_recorded[note.not_recorded] += 1
+            elif not note.reused:
+                self._recorded(note.cpu_s)
 
     def progress(self) -> TaskProgress:
         """The counts now."""

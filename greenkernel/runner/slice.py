@@ -24,6 +24,7 @@ from greenkernel.osfacts import (
     tree_usage,
     usable_cores,
 )
+from greenkernel.runner.checkpoints import use
 from greenkernel.runner.collect import can_change
 from greenkernel.runner.execute import Outcome, execute
 from greenkernel.runner.record import RecordingScope
@@ -32,6 +33,7 @@ from greenkernel.runner.slice_folder import SliceFolder
 from greenkernel.runner.slice_guard import guard
 from greenkernel.runner.slice_order import SliceJob, SliceOrder
 from greenkernel.runner.slice_rows import cut_rows, describe
+from greenkernel.runner.snapshots.stretches import AsIfLeaving, Stretches, fits_of
 from greenkernel.runner.surroundings import Surroundings
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.codec import from_json
@@ -84,15 +86,19 @@ def _run(
     rows = cut_rows(namespace, order.cut) if order.cut is not None else None
     namespace.update(order.knobs)
     folder = Path(job.folder)
+    stretches = Stretches(namespace, surroundings, job.cores)
     scope = RecordingScope(
         spool=_made(folder / "spool"),
         believed=_made(folder / "believed"),
         key=os.urandom(KEY_BYTES),
         cores=job.cores,
         logical_cores=job.logical_cores,
+        recorded=stretches.task,
     )
+    checkpoints = AsIfLeaving(folder / "believed", stretches.point)
+    use(checkpoints)
     watched = _watched(job, namespace)
-    with scope, Meter() as meter:
+    with scope, fits_of(checkpoints, stretches, scope), Meter() as meter:
         outcome = execute(
             job.capture.transformed,
             namespace,
@@ -100,11 +106,13 @@ def _run(
             file_name=job.file_name,
             surroundings=surroundings,
             front_end=job.capture.front_end,
+            points=stretches,
         )
         outcome = outcome if job.script is None else outcome.as_script()
     changed = [name for name, (value, before) in watched.items() if digest(value, namespace) != before]
     return {
         **meter.used,
+        **stretches.found(),
         "rows": rows,
         "error": _error(outcome),
         "files": sorted(links.read),

@@ -321,7 +321,7 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
             passes=(Drained, DiffersError),
             surroundings=surroundings,
             front_end="kernel",
-            keeper=keeper,
+            points=keeper,
         )
     result = collect(
         namespace,

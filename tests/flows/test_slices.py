@@ -108,6 +108,42 @@ def test_a_forest_is_sliced_and_predicted(bench: Bench, data: dict[str, Any]) ->
     assert truth.peak_rss_bytes < memory_of(found, bench.capture_bytes).high
 
 
+@pytest.mark.parametrize(
+    ("source", "least", "most"),
+    [
+        ("from sklearn.svm import SVC\nm = SVC().fit(X[:6000], y[:6000])", 0.5, 1.0),
+        ("import numpy as np\nfor epoch in range(100):\n    s = np.sort(X, axis=0)", 0.0, 0.3),
+        (FOREST, 0.0, 0.3),
+        (
+            "from sklearn.ensemble import GradientBoostingClassifier\n"
+            "clf = GradientBoostingClassifier(n_estimators=40).fit(X, y)",
+            0.0,
+            0.3,
+        ),
+        (
+            "import greenkernel\nclass T:\n    def fit(self):\n"
+            "        for epoch in greenkernel.resumable(range(40), []):\n"
+            "            s = sorted(X[:, 0].tolist())\nT().fit()",
+            0.0,
+            0.3,
+        ),
+    ],
+    ids=["one statement", "rounds", "tasks", "rounds of a fit", "resumable"],
+)
+def test_what_a_move_would_repeat(bench: Bench, data: dict[str, Any], source: str, least: float, most: float) -> None:
+    """The longest time in which nothing can be kept: nearly all of a statement, little of a cell with many points."""
+    with SliceProcess(bench.setup(source, data), made(bench.scratch / "one"), CORES) as process:
+        process.ready()
+        found = process.run(None, 1.0, {}, 120)
+    process.ended()
+    assert not isinstance(found, str)
+    assert found.error is None
+    assert found.unkept_most_s is not None
+    assert found.unkept_mean_s is not None
+    assert least <= found.unkept_most_s / found.wall_s <= most
+    assert 0 <= found.unkept_mean_s <= found.unkept_most_s
+
+
 def test_a_frame_is_cut_and_a_fast_cell_is_run_whole(bench: Bench) -> None:
     """A pandas cell of some milliseconds ends as one slice with all rows, and the notes say so."""
     frame = pd.DataFrame({"k": np.arange(50_000) % 7, "v": np.arange(50_000.0)})

@@ -65,6 +65,25 @@ def test_one_prediction_for_each_core_count() -> None:
     assert 32.0 == pytest.approx(both.cpu_s.mid, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("rows", "trees", "seconds", "expected"),
+    [(1 / 8, None, (0.5, 1.0), (4.0, 8.0)), (1.0, 10, (0.5, 1.0), (0.5, 1.0)), (1 / 8, None, (9.0, 9.0), (16.0, 16.0))],
+    ids=["rounds grow with the rows", "a knob says how many there are", "never more than all"],
+)
+def test_what_a_move_repeats(
+    rows: float, trees: int | None, seconds: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    """A stretch of 1 s in an eighth of the rows is one of 8 s in all of them; with an eighth of the trees it stays."""
+    stretch = {"unkept_mean_s": seconds[0], "unkept_most_s": seconds[1]}
+    less = slice_of(rows if trees else rows / 4, 1.0, knob=trees and "trees", knob_value=trees and trees // 4)
+    more = slice_of(rows, 4.0, knob=trees and "trees", knob_value=trees, **stretch)
+    found = one(replace(profile_of(less, more), knob="trees", knob_full=80))
+    assert found.repeat_s is not None
+    mid, high = found.repeat_s.mid / found.time_s.mid, found.repeat_s.high / found.time_s.high
+    assert expected == pytest.approx((mid * 16, high * 16), rel=0.15)
+    assert one().repeat_s is None
+
+
 def test_another_size_of_the_data_changes_the_prediction() -> None:
     """The same slices as parts of ten times the rows predict ten times the seconds, and a wider interval."""
     more = profile_of(

@@ -96,8 +96,8 @@ def test_a_running_job_moves_only_for_more_than_it_costs(expected: list[object],
 )
 def test_repeated_work_is_priced(expected: str, grams: float, repeat_h: float) -> None:
     """One hour is left: 320 g here, or that hour and what is done again at 100 g each there."""
-    windy, coast = option("windy", [320.0] * 9), option("coast", [100.0] * 9)
-    plan = planned(problem(windy, coast, current=0, work_left=0.25, repeat_s=repeat_h * HOUR))
+    windy, coast = option("windy", [320.0] * 9, repeat_mid_s=repeat_h * HOUR), option("coast", [100.0] * 9)
+    plan = planned(problem(windy, coast, current=0, work_left=0.25))
     assert [expected] == [step.site for step in plan.steps]
     assert grams == pytest.approx(plan.emissions_g.mid)
 

@@ -34,7 +34,7 @@ def test_a_move_that_pays_has_its_gain_and_cost() -> None:
 
 def test_repeated_work_counts_as_cost() -> None:
     """Half is left, and a move does an hour again: 50 g of that besides the rest."""
-    asked = problem(WINDY, COAST, current=0, work_left=0.5, repeat_s=HOUR)
+    asked = problem(replace(WINDY, repeat_mid_s=HOUR, repeat_high_s=HOUR), COAST, current=0, work_left=0.5)
     move = decide(first(asked), asked)
     assert isinstance(move, MoveTo)
     assert (700, 200, 500) == pytest.approx((move.gain, move.cost, move.saving_g))

@@ -204,6 +204,19 @@ def test_where_a_person_is_asked_the_first_plan_relies_on_no_move() -> None:
         assert expected == len(found.steps), move
 
 
+@pytest.mark.parametrize(("repeated_h", "expected"), [(0.0, ["a", "b"]), (0.5, ["a", "b"]), (3.9, ["b"])])
+def test_a_cell_that_keeps_nothing_is_not_planned_to_move(repeated_h: float, expected: list[str]) -> None:
+    """The greener site changes after two hours: worth half an hour again, and not all that was done by then."""
+    hours = [NOW + timedelta(hours=h) for h in range(24)]
+    turns = TraceSignal("a", {h: (CLEAN if i < 2 else DIRTY) for i, h in enumerate(hours)}, source="")
+    back = TraceSignal("b", {h: (DIRTY if i < 2 else CLEAN) for i, h in enumerate(hours)}, source="")
+    repeat_s = Interval(low=0.0, mid=repeated_h * HOUR, high=repeated_h * HOUR)
+    options = (replace(A, repeat_s=repeat_s), replace(B, repeat_s=repeat_s))
+    found = planner(*options, due_h=6, a=turns, b=back).first(NOW)
+    assert isinstance(found, Plan)
+    assert expected == [step.site for step in found.steps]
+
+
 @pytest.mark.parametrize(
     ("move", "rests", "expected"), [("ask", False, "b"), ("ask", True, "a"), ("never", False, "a")]
 )

@@ -90,3 +90,24 @@ def test_a_loop_goes_over_what_it_is_given(data: Any) -> None:
     names: dict[str, Any] = {"data": data, "got": []}
     exec(fitted(code, board.named()), names)
     assert expected == names["got"]
+
+
+def test_a_loop_can_be_stopped_at_once_however_often_that_was_asked() -> None:
+    """Asked in every third round of a loop that was left alone for long before, it answers at that round's end."""
+    statement = ast.parse("for x in data:\n    ask(x)").body[0]
+    answered: list[int] = []
+
+    def due(number: int, frame: Any) -> None:
+        answered.append(names["x"])
+        board.arm(on=False)
+
+    def ask(x: int) -> None:
+        sum(range(2000))  # a round that is worth a tick
+        if x >= 2000 and x % 3 == 0:
+            board.arm(on=True)
+
+    board = Board([statement], loops_in(statement), due, contexts=Contexts(dict, lambda _: None, {}))
+    code = compile(ast.fix_missing_locations(ast.Module([woven(statement)], [])), "<cell>", "exec")
+    names: dict[str, Any] = {"data": range(3000), "ask": ask}
+    exec(fitted(code, board.named()), names)
+    assert list(range(2001, 3000, 3)) == answered

@@ -49,6 +49,15 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert "a   bb\n--  --\nxx  y" == table([("xx", "y")], header=("a", "bb"))
 
 
+def test_what_a_move_repeats_is_said_of_the_recommended_site() -> None:
+    """On average and at most; nothing is said where no slice tells."""
+    priced = Interval(low=0, mid=2, high=40)
+    rows = [prediction("a", 1), prediction("b", 1, repeat_s=priced)]
+    said = "a move repeats by the slices about 2 s of the time on b, at most 40 s"
+    assert said in predictions_text(rows, plan(1))
+    assert "a move repeats" not in predictions_text(rows[:1], plan(1))
+
+
 def test_the_recommended_row_is_ticked_and_the_impossible_has_its_reason() -> None:
     """The first step's site and cores are ticked, no other row is."""
     rows = [prediction("a", 1), prediction("b", 1), prediction("b", 2, feasible=False, why_not="too late", p_due=0.1)]

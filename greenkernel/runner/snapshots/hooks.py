@@ -243,8 +243,10 @@ class ForHook:
             yield map({}.get, left, source)  # type: ignore[arg-type]
             if next(left, self) is not self:
                 return  # ticks are left, so the source has ended
-            # Only of the language's own iterators it is known that they may be asked again after their end.
-            quick = is_plain(source) and time.monotonic() - began < count * _QUICK_ROUND_S
+            # Only of the language's own iterators it is known that they may be asked again after their end. Where the
+            # ticks were taken away nobody knows how many rounds there were.
+            took_s = time.monotonic() - began
+            quick = is_plain(source) and not self._board.armed and took_s < count * _QUICK_ROUND_S
             count = min(_MOST_TICKS, count * 2)
 
 

@@ -18,6 +18,18 @@ from tests.flows.kernelclient import Cell, Kernel
 TRAIN = "%%greentrain --auto --no-profile\n"
 # Long enough for the next cell to come, short enough for a test.
 BUSY = "import time; time.sleep(1.5)\n"
+# A list that changes when its run has been sent, by a thread since every cell that names it waits.
+CHANGED_LATER = """
+items = [1]
+old = items
+def later():
+    import os, time
+    while not os.path.exists("captured"):
+        time.sleep(0.01)
+    old.append(9)
+import threading
+threading.Thread(target=later, daemon=True).start()
+"""
 
 
 @pytest.fixture
@@ -213,11 +225,11 @@ def test_nobody_chose(kernel: Kernel) -> None:
     assert "the recommended one is taken" in later.words
 
 
-def test_changed_at_both_ends(kernel: Kernel) -> None:
+def test_changed_at_both_ends(kernel: Kernel, tmp_path: Path) -> None:
     """An object that both have changed keeps what it has here, and the conflict is named; the run's is in its names."""
-    kernel.run("items = [1]\nimport threading\ntimer = threading.Timer(0.7, lambda: items.append(9))")
-    kernel.run("timer.start()")
+    kernel.run(CHANGED_LATER.replace("old", "items"))
     first = kernel.run(TRAIN + BUSY * 2 + "items.append(2)\ndone = True")
+    (tmp_path / "captured").touch()
     kernel.run("print(done)")
     assert "[1, 9]\n" == kernel.run("print(items)").text()
     assert "items was changed here too" in first.words
@@ -225,11 +237,11 @@ def test_changed_at_both_ends(kernel: Kernel) -> None:
     assert "[1, 2]\n" == kernel.run(other).text()
 
 
-def test_a_name_bound_anew_is_no_conflict(kernel: Kernel) -> None:
+def test_a_name_bound_anew_is_no_conflict(kernel: Kernel, tmp_path: Path) -> None:
     """What became of the object that had the name before is not said: the name is the run's new object."""
-    kernel.run("items = [1]\nimport threading\ntimer = threading.Timer(0.7, lambda: old.append(9))\nold = items")
-    kernel.run("timer.start()")
+    kernel.run(CHANGED_LATER)
     first = kernel.run(TRAIN + BUSY * 2 + "items.append(2)\nitems = [5]")
+    (tmp_path / "captured").touch()
     assert "[5]\n" == kernel.run("print(items)").text()
     assert "was changed here too" not in first.words
 

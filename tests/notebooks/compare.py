@@ -24,7 +24,7 @@ from jupyter_client.manager import KernelManager
 PROBE = Path(__file__).with_name("probe.py")
 MAGIC = "%%greentrain --auto --no-profile"
 HERE = "#: green"
-_TIMEOUT_S = 60
+_TIMEOUT_S = 150
 _A_SECOND_S = 1.05
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+> (\d+) ?(.*)$")

@@ -32,6 +32,8 @@ from greenkernel.store.blobs import Blobs
 from greenkernel.store.payloads import CannotTravelError, Dumped, dump
 
 _SECRET_NAME = re.compile(r"(?i)(api_?key|token|passw(or)?d|secret|credential|private_?key|access_?key)")
+# Libraries look for these where they are imported.
+_UNNAMED = ("matplotlibrc",)
 # Larger values travel only where the cell's text names them.
 _UNSEEN_MAX_BYTES = 64 * 2**20
 _SECRET_VALUE = re.compile(
@@ -200,7 +202,7 @@ def _files(
     """Local modules, files of ``--files``, and files that the cell and those modules name in their texts."""
     asked = (*stored(local.sources, blobs, "module"), *data_files(request.files, blobs, folder))
     logs = logging_setup.files(folder.resolve())
-    named, notes = find_named([*names.texts, *local.texts, *texts_of(values), *logs], folder, DATA_MAX_BYTES)
+    named, notes = find_named([*_UNNAMED, *names.texts, *local.texts, *texts_of(values), *logs], folder, DATA_MAX_BYTES)
     if names.lists or local.lists:
         listed, more = every_file(folder)
         named, notes = {**listed, **named}, [*notes, *more]

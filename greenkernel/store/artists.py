@@ -1,6 +1,7 @@
-"""What matplotlib's figures, axes and lines lose when they are pickled: whom they tell that they have changed.
+"""What matplotlib's objects lose when they are pickled, or cannot be pickled for.
 
-Nothing here imports matplotlib by itself.
+Figures, axes and lines lose whom they tell that they have changed; triangulations have laid out something in C++, which
+they make again. Nothing here imports matplotlib by itself.
 """
 
 from __future__ import annotations
@@ -10,9 +11,16 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# Made anew from the triangles when they are needed; nothing can be laid out from the neighbours that were found before.
+_LAID_OUT = ("_cpp_triangulation", "_trifinder", "_neighbors")
+
 
 def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
-    """How to rebuild an artist that tells another one of its changes; None for everything else."""
+    """How to rebuild a triangulation, or an artist that tells another one of its changes; None for everything else."""
+    if kind.__module__ == "matplotlib.tri._triangulation" and hasattr(value, "_cpp_triangulation"):
+        return object.__new__, (kind,), {**vars(value), **dict.fromkeys(_LAID_OUT)}
+    if kind.__module__ == "matplotlib.tri._trifinder" and hasattr(value, "_cpp_trifinder"):
+        return kind, (value._triangulation,)
     module = sys.modules.get("matplotlib.artist")
     if module is None or not isinstance(value, module.Artist):
         return None

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import aliases, artists, caches, closed, idle, instances, numpys, singletons
+from greenkernel.store import aliases, artists, caches, closed, generators, idle, instances, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, parted
@@ -143,8 +143,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if isinstance(obj, BaseException) and (attributes := _needs_help(obj, kind)) is not None:
             return _made_error, (kind, obj.args), attributes
-        if kind is types.GeneratorType and obj.gi_frame is None:
-            return _ended_generator, (obj.__name__, obj.__qualname__)
+        if (again := generators.reduced(obj, kind, returns=self._returns)) is not None:
+            return again
         if self._returns and (again := idle.reduced(obj, kind)) is not None:
             return again
         if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
@@ -502,13 +502,6 @@ def _single_dispatch(function: Any, others: list[tuple[type, Any]], attributes: 
         made.register(kind, implementation)
     vars(made).update(attributes)
     return made
-
-
-def _ended_generator(name: str, qualname: str) -> Any:
-    """One that gives nothing any more, which is all that there is to know of it."""
-    made: Any = (nothing for nothing in range(0))
-    made.__name__, made.__qualname__ = name, qualname
-    return next(made, made)
 
 
 def _stream(stream: Any) -> Any:

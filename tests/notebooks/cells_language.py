@@ -290,6 +290,35 @@ CASES = (
         refused="g cannot travel",
     ),
     Case(
+        shows="generators that have not begun",
+        cell=code("""
+            import itertools
+            def steps(n, *more, by=1, **named):
+                total = 0
+                while total < n:
+                    total += by
+                    yield total, more, named
+            class Feed:
+                def __init__(self, data):
+                    self.data = data
+                    self.rows = self.read(2)
+                def read(self, size):
+                    for at in range(0, len(self.data), size):
+                        yield self.data[at:at + size]
+            def outer(k):
+                def inner():
+                    yield k
+                    yield k + 1
+                return inner()
+            g, feed, inner = steps(3, 'x', by=2, z=1), Feed([1, 2, 3]), outer(7)
+            squares = (v * v for v in [1, 2, 3])
+            pairs = itertools.chain(v for v in 'ab')
+            done = zip([1, 2], iter('cd'))
+            last = list(done)
+            """),
+        then=("list(g), list(feed.rows), list(inner), list(squares), list(pairs), list(done), g.__name__, g.gi_frame",),
+    ),
+    Case(
         shows="a generator that the cell leaves",
         cell="g = (v for v in range(3))\nn = next(g)",
         then=("next(g)",),

@@ -18,6 +18,23 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="triangulations and a setting of the folder's",
+        cell=code("""
+            import matplotlib.pyplot as plt, matplotlib.tri as tri, numpy as np
+            x, y = np.random.default_rng(0).random((2, 40))
+            mesh = tri.Triangulation(x, y)
+            fine, z = tri.UniformTriRefiner(mesh).refine_field(x * y, subdiv=1)
+            finder = mesh.get_trifinder()
+            at = tri.LinearTriInterpolator(mesh, x * y)
+            plt.tricontourf(fine, z)
+            plt.show()
+            size = plt.rcParams['figure.figsize'], plt.rcParams['lines.linewidth']
+            """),
+        then=("int(finder(0.5, 0.5)), float(at(0.5, 0.5)), mesh.triangles.shape, fine.edges.shape, size",),
+        files=(("matplotlibrc", "figure.figsize: 3, 2\nlines.linewidth: 5\n"),),
+        fresh=True,
+    ),
+    Case(
         shows="artists tell their figure that they have changed",
         cell=code("""
             import matplotlib.pyplot as plt

@@ -173,6 +173,8 @@ class _Memo:
             if isinstance(reduced, str):
                 return [kind, reduced]
             make, args, *rest = reduced
+            if make is iter and args and type(args[0]) is tuple and not args[0]:
+                return "an iterator that has ended"  # what it went over does not matter any more
             parts = [rest[0] if rest else None, *(list(part) if part is not None else None for part in rest[1:3])]
             made = (getattr(make, "__name__", ""), args, *parts)
         return [kind, *(self.describe(p, f"{at}.part{i}") for i, p in enumerate(made))]

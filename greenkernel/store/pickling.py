@@ -507,6 +507,9 @@ def _single_dispatch(function: Any, others: list[tuple[type, Any]], attributes: 
 def _stream(stream: Any) -> Any:
     if stream is sys.stdout or stream is sys.stderr:
         return getattr, (sys, "stdout" if stream is sys.stdout else "stderr")
+    # The cell's own, which it may have handed on, when it has ended.
+    if (name := getattr(stream, "name", None)) in ("<stdout>", "<stderr>"):
+        return getattr, (sys, name.strip("<>"))
     if isinstance(stream, io.BytesIO | io.StringIO):
         return NotImplemented
     raise RefusedError(stream)

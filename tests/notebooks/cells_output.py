@@ -29,6 +29,20 @@ CASES = (
             sys.stderr.write('more err\n')
             """),
     ),
+    Case(
+        shows="objects that write to stdout and stderr",
+        cell=code("""
+            import sys
+            class Teller:
+                def __init__(self, out=sys.stdout):
+                    self.out = out
+                def tell(self, text):
+                    print(text, file=self.out)
+            teller, warner, out = Teller(), Teller(sys.stderr), sys.stdout
+            teller.tell('there')
+            """),
+        then=("teller.tell('here')\nprint('also here', file=out)\nteller.out is sys.stdout, warner.out is sys.stderr",),
+    ),
     Case(shows="the value of write is shown", cell="import sys\nsys.stdout.write('abc')"),
     Case(
         shows="the value of write is shown where the write is not the last",

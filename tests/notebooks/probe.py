@@ -90,6 +90,8 @@ class _Memo:
             return self._table(value, at)
         if module in ("matplotlib", "threading", "_thread", "pandas", "asyncio"):
             return [type(value).__qualname__, plain(repr(value))]
+        if value is sys.stdout or value is sys.stderr:  # all of the kernel hangs on them
+            return ["stdout" if value is sys.stdout else "stderr"]
         return self._other(value, at)
 
     def _attributes(self, value: Any, at: str) -> list[Any]:

@@ -8,6 +8,7 @@ Outside of a run they do nothing.
 from __future__ import annotations
 
 import io
+import math
 import os
 import pickle
 import threading
@@ -89,6 +90,7 @@ class Checkpoints:
         self._series: dict[tuple[int, ...], tuple[int, tuple[Any, ...]]] = {}
         self._due_at = time.monotonic() + 1.0
         self._lock = threading.Lock()
+        self._asked_at, self._round_s = -math.inf, 0.0
         self._here = os.getpid(), threading.get_ident()
 
     @property
@@ -159,7 +161,14 @@ class Checkpoints:
     @property
     def is_due(self) -> bool:
         """True where one is to be taken now."""
-        return self.is_leaving or time.monotonic() >= self._due_at
+        now = time.monotonic()
+        self._asked_at, self._round_s = now, now - self._asked_at
+        return self.is_leaving or now >= self._due_at
+
+    @property
+    def comes_soon(self) -> bool:
+        """True while rounds follow one another: the next one ends before long."""
+        return time.monotonic() - self._asked_at < max(1.0, 2 * self._round_s) < math.inf
 
     def rest(self, until: float) -> None:
         """None is due before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import warnings
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -37,7 +38,11 @@ class _Kept(Callback):  # type: ignore[misc]  # has no types
 
     def on_train_begin(self, logs: Any = None) -> None:
         """The fit begins, perhaps at a later epoch."""
-        self._rounds = begin(("keras", [tuple(one.shape) for one in self._variables()]))
+        weights = [tuple(one.shape) for one in self.model.weights]
+        self._rounds = begin(("keras", weights, type(self.model.optimizer).__name__, self.params.get("epochs")))
+        if self._rounds is not None and not self.model.built:
+            warnings.warn("the epochs of this fit are not kept: build the model before it", stacklevel=2)
+            self._rounds = None
         if self._rounds is not None and self._rounds.done:
             self.model._initial_epoch = self._rounds.done
 
@@ -58,8 +63,13 @@ class _Kept(Callback):  # type: ignore[misc]  # has no types
         self._rounds = None
 
     def _variables(self) -> list[Any]:
-        optimizer = self.model.optimizer
-        return [*self.model.variables, *(optimizer.variables if optimizer is not None else ())]
+        """Weights and seeds of the model, and the optimizer's; metrics are reset when an epoch begins."""
+        model, optimizer = self.model, self.model.optimizer
+        if optimizer is not None and not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        metrics = {id(one) for one in model.metrics_variables}
+        own = [one for one in model.variables if id(one) not in metrics]
+        return [*own, *(optimizer.variables if optimizer is not None else ())]
 
     def _state(self) -> Any:
         values = [ops.convert_to_numpy(one) for one in self._variables()]

@@ -17,7 +17,11 @@ from lightgbm import Booster
 from lightgbm.basic import _InnerPredictor
 
 from greenkernel.callbacks.rounds import Rounds, begin
+from greenkernel.errors import UserError
 from greenkernel.runner.checkpoints import present
+
+if not hasattr(_InnerPredictor, "from_booster"):
+    raise UserError("this version of LightGBM cannot go on with a fit", what_to_do="Install lightgbm>=4.1")
 
 # Parameters by which it draws, or remembers more than its trees, where they are not what stands here.
 _SAME_BITS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
@@ -17,6 +18,9 @@ from threadpoolctl import threadpool_limits
 import greenkernel
 from greenkernel.errors import UserError
 from tests.unit.keptfits import Stopped, run
+
+# Keras takes TensorFlow where nothing is said.
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 X = np.random.default_rng(0).normal(size=(300, 6))
 Y = X[:, 0] * 2 + np.sin(X[:, 1]) + np.random.default_rng(1).normal(size=300)

@@ -287,14 +287,13 @@ def test_outside_of_a_run_nothing_happens(library: str) -> None:
         assert begins is module.Booster.__init__
 
 
-@pytest.mark.parametrize("data", [X, X + 1])
-def test_another_fit_is_not_gone_on_with(data: Any, tmp_path: Path) -> None:
+def test_another_fit_is_not_gone_on_with(tmp_path: Path) -> None:
     """Other parameters in its place: it begins anew."""
     pytest.importorskip("xgboost")
     with run(tmp_path / "spool", tmp_path / "nothing", 5), pytest.raises(Stopped):
         boosted({})
     with run(tmp_path / "aside", tmp_path / "spool") as second:
-        boosted({"eta": 0.3}, data=data)
+        boosted({"eta": 0.3})
     assert (12, 0) == (second.rounds, second.here.went_on)
 
 

@@ -33,6 +33,7 @@ bench: $(READY)  ## speed and memory, as ratios against a peer in the same run
 soak: $(READY)  ## the long form of the fault tests, and examples of other projects
 	$(BIN)/python -m pip install --quiet --editable '.[public]'
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest tests/unit/test_callbacks.py -k keras
 
 clusters-up: $(READY)  ## two real Kubernetes sites and an S3 server on this machine
 	$(BIN)/python -m tests.clusters up

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greenkernel import callbacks
     from greenkernel.runner.checkpoints import checkpoint, resumable
     from greenkernel.session import Forecast, Run, attach, predict, runs, sites, task, train
 
@@ -12,6 +14,7 @@ __all__ = [
     "Forecast",
     "Run",
     "attach",
+    "callbacks",
     "checkpoint",
     "load_ipython_extension",
     "predict",
@@ -37,6 +40,8 @@ def __getattr__(name: str) -> Any:
         from greenkernel.runner import checkpoints
 
         return getattr(checkpoints, name)
+    if name == "callbacks":
+        return importlib.import_module("greenkernel.callbacks")
     if name in __all__:
         from greenkernel import session
 

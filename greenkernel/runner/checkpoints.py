@@ -8,6 +8,8 @@ Outside of a run they do nothing.
 from __future__ import annotations
 
 import io
+import math
+import os
 import pickle
 import threading
 import time
@@ -23,6 +25,7 @@ import cloudpickle
 from greenkernel.errors import UserError
 from greenkernel.runner import record_dice
 from greenkernel.runner.record_files import ASIDE
+from greenkernel.runner.record_task import inside_task
 from greenkernel.store.hashing import seal, unseal
 from greenkernel.store.snapshots import Said
 from greenkernel.store.updates import Update, apply, update_of
@@ -62,6 +65,7 @@ class Saved:
     contents: tuple[Any, ...]
     dice: record_dice.Dice
     said: Said
+    torch: Any = None
 
 
 class Checkpoints:
@@ -86,6 +90,13 @@ class Checkpoints:
         self._series: dict[tuple[int, ...], tuple[int, tuple[Any, ...]]] = {}
         self._due_at = time.monotonic() + 1.0
         self._lock = threading.Lock()
+        self._asked_at, self._round_s = -math.inf, 0.0
+        self._here = os.getpid(), threading.get_ident()
+
+    @property
+    def is_here(self) -> bool:
+        """True in the cell's own thread, outside of joblib's tasks: there is one order in which calls are made."""
+        return (os.getpid(), threading.get_ident()) == self._here and not inside_task()
 
     @property
     def around(self) -> Around:
@@ -150,22 +161,28 @@ class Checkpoints:
     @property
     def is_due(self) -> bool:
         """True where one is to be taken now."""
-        return self.is_leaving or time.monotonic() >= self._due_at
+        now = time.monotonic()
+        self._asked_at, self._round_s = now, now - self._asked_at
+        return self.is_leaving or now >= self._due_at
+
+    @property
+    def comes_soon(self) -> bool:
+        """True while rounds follow one another: the next one ends before long."""
+        return time.monotonic() - self._asked_at < max(1.0, 2 * self._round_s) < math.inf
 
     def rest(self, until: float) -> None:
         """None is due before."""
         self._due_at = max(self._due_at, until)
 
-    def save(self, call: int, done: int, objects: tuple[Any, ...]) -> None:
+    def save(self, call: int, done: int, contents: Callable[[], tuple[Any, ...]]) -> None:
         """Save now if it is due; where this process is to leave, stop afterwards."""
         if not self.is_due:
             return
 
         def written() -> memoryview:
             buffer = io.BytesIO()
-            cloudpickle.Pickler(buffer, protocol=5).dump(
-                Saved(done, tuple(_content(one) for one in objects), record_dice.take(), self.around.said())
-            )
+            saved = Saved(done, contents(), record_dice.take(), self.around.said(), record_dice.take_torch())
+            cloudpickle.Pickler(buffer, protocol=5).dump(saved)
             return buffer.getbuffer()
 
         self.keep(call, written)
@@ -191,6 +208,11 @@ class Checkpoints:
 
 
 _present: Checkpoints | None = None
+
+
+def present() -> Checkpoints | None:
+    """Those of the run whose cell this is; None outside of a run."""
+    return _present
 
 
 def use(checkpoints: Checkpoints | None) -> None:
@@ -223,7 +245,7 @@ def checkpoint(*objects: Any) -> bool:
         _put(saved, objects)
         _present.around.go_on(saved.said)
         return True
-    _present.save(call, 0, objects)
+    _present.save(call, 0, lambda: _contents(objects))
     return False
 
 
@@ -251,9 +273,19 @@ def resumable(data: Iterable[T], *objects: Any) -> Iterator[T]:
         if saved is not None and done <= saved.done:
             continue
         if saved is not None and done == saved.done + 1:
-            record_dice.put(saved.dice)
+            put_dice(saved)
         yield item
-        present.save(call, done, objects)
+        present.save(call, done, lambda: _contents(objects))
+
+
+def put_dice(saved: Saved) -> None:
+    """Random generators say next what they would have said."""
+    record_dice.put(saved.dice)
+    record_dice.put_torch(saved.torch)
+
+
+def _contents(objects: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(_content(one) for one in objects)
 
 
 def _content(value: Any) -> Any:
@@ -277,7 +309,7 @@ def _put(saved: Saved, objects: tuple[Any, ...]) -> None:
                 raise UserError(f"a {type(value).__name__} cannot take in what was saved of it")
         else:
             value.load_state_dict(content[1])
-    record_dice.put(saved.dice)
+    put_dice(saved)
 
 
 def _name(call: int) -> str:

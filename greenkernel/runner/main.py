@@ -406,7 +406,8 @@ class Runner:
         if self._scope is not None:
             self._scope.drain(max(0.0, deadline - time.monotonic()))
         if self._keeper is not None:
-            self._keeper.wait(max(0.0, deadline - time.monotonic()))
+            comes_soon = self._checkpoints is not None and self._checkpoints.comes_soon
+            self._keeper.wait(max(0.0, deadline - time.monotonic()), may_stop=comes_soon)
         with self._leaving:  # a result that is being written goes first; then the process has ended by itself
             if self._store.result() is None:
                 self._reporter.finish()

@@ -33,6 +33,19 @@ def put(dice: Dice) -> None:
         numpy_random.set_state(dice[1])
 
 
+def take_torch() -> Any:
+    """The state of PyTorch's CPU generator, as an array of bytes; None where it is not loaded."""
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None else torch.get_rng_state().numpy()
+
+
+def put_torch(state: Any) -> None:
+    """Set PyTorch's CPU generator to a state, if there is one."""
+    if state is not None:
+        torch: Any = importlib.import_module("torch")
+        torch.set_rng_state(torch.from_numpy(state))
+
+
 def same(one: Dice, other: Dice) -> bool:
     """True for equal states, without the cost of a fingerprint."""
     return bool(one[0] == other[0] and _flat(one[1]) == _flat(other[1]))

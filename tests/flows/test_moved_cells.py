@@ -297,3 +297,37 @@ def test_a_long_fit_goes_on_where_it_was(how: str, losing_home: Home, tmp_path: 
     assert progress.resumed_at.endswith("in BaseGradientBoosting._fit_stages")
     exec(LONG_FIT, plain)
     assert np.array_equal(plain["w"], run.names["w"])
+
+
+BOOSTED = """
+import greenkernel, xgboost
+def objective(guess, data):
+    calls.append(len(guess))
+    return guess - data.get_label(), np.ones_like(guess)
+data = xgboost.DMatrix(x, y)
+model = xgboost.train(
+    {"nthread": 1, "max_depth": 7}, data, 350, obj=objective, evals=[(data, "train")], verbose_eval=50,
+    early_stopping_rounds=5, callbacks=[greenkernel.callbacks.xgboost()],
+)
+w = model.predict(data)
+"""
+
+
+def test_a_fit_with_a_callback_goes_on_where_it_was(losing_home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    """XGBoost is killed between two rounds: those that were kept are not boosted again, the rest is as ever."""
+    pytest.importorskip("xgboost")
+    made = np.random.default_rng(0)
+    x = made.normal(size=(10000, 10))
+    namespace = {"__name__": "__main__", "np": np, "calls": [], "x": x, "y": x[:, 0] + made.normal(size=10000)}
+    plain = {**namespace, "calls": []}
+    run = quick(losing_home, BOOSTED, namespace, site=("near",))
+    eventually(lambda: kept(run, CHECKPOINT) > 0)
+    os.kill(runner_pid(run), signal.SIGKILL)
+    run.wait(180)
+    assert RunState.DONE == run.state, run.detail
+    assert 2 == len(run.epochs)
+    capfd.readouterr()
+    exec(BOOSTED, plain)
+    assert capfd.readouterr().out == run.logs()
+    assert np.array_equal(plain["w"], run.names["w"])
+    assert 0 < len(run.names["calls"]) < 350 == len(plain["calls"])

@@ -101,6 +101,15 @@ def test_what_cannot_be_put_back_is_refused(tmp_path: Path, around: Around) -> N
         greenkernel.checkpoint(3)
 
 
+def test_rounds_that_follow_one_another_are_waited_for(tmp_path: Path, around: Around) -> None:
+    """Who is to leave stays for the end of the present round, but not for a first one that may never end."""
+    checkpoints = Checkpoints(tmp_path, tmp_path, KEY, 1, lambda: around)
+    assert not checkpoints.comes_soon
+    for expected in (False, True, True):
+        assert checkpoints.is_due
+        assert expected == checkpoints.comes_soon
+
+
 def test_what_newer_ones_make_worthless() -> None:
     """Of one call all but the newest two; those of other calls, and records of another kind, stay."""
     names = [f"checkpoint-0001-0001-{n:06d}{checkpoints.SUFFIX}" for n in range(1, 5)]

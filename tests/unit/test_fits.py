@@ -39,8 +39,8 @@ from greenkernel.runner.checkpoints import Checkpoints
 from greenkernel.runner.snapshots.contexts import Contexts
 from greenkernel.runner.snapshots.fits import Fits
 from greenkernel.runner.snapshots.hooks import Board
-from greenkernel.store.snapshots import Said
 from tests.notebooks.probe import describe_all
+from tests.unit.keptfits import Stopped, Stopping
 
 X, Y = make_classification(n_samples=300, n_features=8, n_informative=5, random_state=0)
 POSITIVE = np.abs(X)
@@ -117,43 +117,6 @@ def rng() -> np.random.RandomState:
 def fitted(model: Any, data: Any) -> tuple[Any, Any]:
     """With what it makes of the data."""
     return model, model.fit_transform(data)
-
-
-class Stopped(BaseException):
-    """The process has left."""
-
-
-class Around:
-    """What a run is around the cell."""
-
-    def __init__(self) -> None:
-        self.is_leaving = False
-        self.went_on = 0
-
-    def park(self) -> None:
-        raise Stopped
-
-    def said(self) -> Said:
-        return Said()
-
-    def go_on(self, _said: Said) -> None:
-        self.went_on += 1
-
-
-class Stopping(Checkpoints):
-    """Counts rounds, and has the process leave at one of them."""
-
-    def __init__(self, spool: Path, believed: Path, stop_at: int) -> None:
-        self.here = Around()
-        super().__init__(spool, believed, b"k" * 32, 1, lambda: self.here)
-        self.stop_at = stop_at
-        self.rounds = 0
-
-    @property
-    def is_due(self) -> bool:
-        self.rounds += 1
-        self.here.is_leaving = self.rounds == self.stop_at
-        return self.here.is_leaving
 
 
 class Always:

@@ -212,9 +212,9 @@ class Keeper(Points):
         sys.stderr.flush()
         self._process.go_on(said)
 
-    def wait(self, deadline_s: float) -> bool:
+    def wait(self, deadline_s: float, *, may_stop: bool = False) -> bool:
         """Wait until the cell has come to a point, as long as it may come to one; returns True where it has."""
-        may_stop = self._board is not None or self._inner is not None
+        may_stop = may_stop or self._board is not None or self._inner is not None
         until = time.monotonic() + (deadline_s if may_stop else min(deadline_s, _STATEMENT_S))
         with self._change:
             while not (self._parked or self._ended) and (left := until - time.monotonic()) > 0:

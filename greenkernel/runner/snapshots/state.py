@@ -6,8 +6,6 @@ move: the objects that were sent are known by the names and numbers that they we
 
 from __future__ import annotations
 
-import importlib
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,7 +74,7 @@ def written(moment: Moment, namespace: dict[str, Any], blobs: BlobWriter) -> Pay
         "settings": pickled(moment.settings),
         "contexts": {key: pickled(taken) for key, taken in moment.contexts.items()},
         "dice": record_dice.take(),
-        "torch": _torch_dice(),
+        "torch": record_dice.take_torch(),
         "calls": dict(moment.calls),
         "modules": moment.modules,
         "owned": dict(moment.owned),
@@ -149,7 +147,7 @@ def put_back(
         if facts["dice"][1] is not None:
             record_dice.load_numpy()
         record_dice.put(facts["dice"])
-        _put_torch_dice(facts["torch"])
+        record_dice.put_torch(facts["torch"])
         if facts["warned"] is not None:
             namespace[warned.NAME] = {**facts["warned"], **warned.filters_now()}
 
@@ -180,14 +178,3 @@ def _load(name: str) -> None:
     # A module may raise anything when it is executed out of its order.
     except Exception:
         return
-
-
-def _torch_dice() -> Any:
-    torch: Any = sys.modules.get("torch")
-    return None if torch is None else torch.get_rng_state().numpy()
-
-
-def _put_torch_dice(state: Any) -> None:
-    if state is not None:
-        torch: Any = importlib.import_module("torch")
-        torch.set_rng_state(torch.from_numpy(state))

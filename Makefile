@@ -38,9 +38,10 @@ $(OLDEST)/.ready: pyproject.toml tests/oldest.py
 	$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-oldest: $(OLDEST)/.ready  ## records and snapshots on the oldest versions that pyproject.toml allows
+oldest: $(OLDEST)/.ready  ## cells, records and snapshots on the oldest versions that pyproject.toml allows
 	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup tests/unit/test_record_*.py tests/unit/test_fits.py \
 		tests/unit/test_checkpoints.py tests/unit/test_liveness.py tests/unit/test_snapshots_*.py \
+		tests/unit/test_execute.py tests/unit/test_payloads.py tests/unit/test_surroundings.py \
 		tests/flows/test_record_*.py tests/flows/test_resume.py tests/flows/test_snapshots.py
 
 soak: $(READY)  ## the long form of the fault tests, and examples of other projects

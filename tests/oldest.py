@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Of what is for development: what cells use, and what runs tests.
 IN_CELLS = ("ipykernel", "matplotlib", "tqdm")
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist")
+TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 
 
 def requirements(project: dict[str, list[str]], dev: list[str]) -> list[str]:

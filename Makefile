@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 3
 READY := $(VENV)/.ready
+OLDEST := .venv-oldest
 
-.PHONY: demo test lint bench soak clusters-up clusters-down wheel clean
+.PHONY: demo test lint bench oldest soak clusters-up clusters-down wheel clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("GreenKernel needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.11 ...") if not (3, 11) <= sys.version_info < (3, 14) else None'
@@ -30,6 +31,19 @@ lint: $(READY)
 bench: $(READY)  ## speed and memory, as ratios against a peer in the same run
 	$(BIN)/python -m benchmarks
 
+$(OLDEST)/.ready: pyproject.toml tests/oldest.py
+	python3.11 -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python -m tests.oldest | $(OLDEST)/bin/python -m pip install --quiet --requirement /dev/stdin
+	$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+oldest: $(OLDEST)/.ready  ## cells, records and snapshots on the oldest versions that pyproject.toml allows
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup tests/unit/test_record_*.py tests/unit/test_fits.py \
+		tests/unit/test_checkpoints.py tests/unit/test_liveness.py tests/unit/test_snapshots_*.py \
+		tests/unit/test_execute.py tests/unit/test_payloads.py tests/unit/test_surroundings.py \
+		tests/flows/test_record_*.py tests/flows/test_resume.py tests/flows/test_snapshots.py
+
 soak: $(READY)  ## the long form of the fault tests, and examples of other projects
 	$(BIN)/python -m pip install --quiet --editable '.[public]'
 	$(BIN)/python -m pytest -m soak
@@ -45,4 +59,4 @@ wheel: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf build dist $(VENV)
+	rm -rf build dist $(VENV) $(OLDEST)

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -72,6 +73,10 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
             """What ``%cd`` and others keep in the profile's folder."""
             return self.__dict__.setdefault("_kept", {})  # type: ignore[no-any-return]
 
+        @db.setter
+        def db(self, _files: Any) -> None:
+            """Older versions of IPython make files for it while they start."""
+
         def enable_gui(self, gui: str | None = None) -> None:
             """There is no screen; ``%matplotlib inline`` asks all the same."""
 
@@ -93,7 +98,10 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
     given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
     members = {"kernel": traitlets.Any(SimpleNamespace())} if front_end == "kernel" else {}
     kind: Any = type(_KNOWN_AS.get(front_end, "InteractiveShell"), (Shell,), members)
-    shell = kind.instance(config=config, **given)
+    with tempfile.TemporaryDirectory() as folder:
+        kind.profile_dir = SimpleNamespace(location=folder)
+        shell = kind.instance(config=config, **given)
+    kind.profile_dir = None
     namespace.update(kept)
     _inline_figures(shell)
     return shell

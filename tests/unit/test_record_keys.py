@@ -174,6 +174,23 @@ def test_an_array_that_is_filled_anew_is_hashed_anew() -> None:
     assert hasher.digest(np.ones(100_000)) == hasher.digest(buffer) != before
 
 
+class Counting(CallHasher):
+    """Counts how often the content of an array is read."""
+
+    read = 0
+
+    def _array_content(self, numpy: Any, array: Any) -> str:
+        self.read += 1
+        return super()._array_content(numpy, array)
+
+
+def test_a_big_array_is_hashed_once() -> None:
+    """A hundred trees are given the same data: its bytes are read for the first of them."""
+    hasher, data = Counting(KEY), np.arange(100_000.0)
+    assert 100 == len({hasher.task(add, (data, number), {}).digest for number in range(100)})
+    assert 1 == hasher.read
+
+
 def test_big_arrays_are_let_go() -> None:
     """A generator of big arrays does not pile them up in the hasher."""
     hasher = CallHasher(KEY)

@@ -4,7 +4,8 @@ A function named below is given other code while a cell runs: it does what it di
 earlier epoch has kept one of its rounds, the same call begins there, with the local names that it had. What it was
 called with stays what it is here; what the function changes of it is put in. A long call that has ended is kept as a
 whole. Only calls in the cell's own thread are. Each of these functions is shown to give the same bits by
-`tests/unit/test_fits.py`.
+`tests/unit/test_fits.py`, on the versions of its library that have one of the texts in `proven`. With another text, as
+in a version that is older or newer or was patched, it is left alone; so is a call that changes what it should not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import CodeType, FrameType, FunctionType
@@ -37,6 +38,7 @@ from greenkernel.runner.snapshots.functions import Source, Values, arguments_of,
 from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.liveness import needed
 from greenkernel.runner.snapshots.pace import BYTES_PER_S
+from greenkernel.runner.snapshots.proven import PROVEN
 from greenkernel.runner.snapshots.sizes import array_bytes
 from greenkernel.runner.snapshots.weave import Loop
 from greenkernel.store.snapshots import LoopPlace, Said
@@ -132,6 +134,7 @@ class Fits:
         differs: Called where a call that was gone on with has failed, which may be why; does not return in a run.
         believes: False: what was kept is not believed.
         worth_s: A call that took so long is kept as a whole.
+        proven: Function -> fingerprints of the texts that it may have; None: any, which is how one comes to be proven.
 
     Attributes:
         gained_s: CPU seconds that were not spent again.
@@ -151,7 +154,9 @@ class Fits:
         differs: Callable[[str], None],
         believes: bool = True,
         worth_s: float = 10.0,
+        proven: Mapping[str, Collection[str]] | None = PROVEN,
     ) -> None:
+        self._proven = proven
         self.worth_s = worth_s
         self.cpu_s = cpu_s
         self.memory_left = memory_left
@@ -190,7 +195,8 @@ class Fits:
             if function is None or function.__code__.co_freevars:
                 continue
             self._changed.append((function, function.__code__))
-            function.__code__ = in_place(function, _Hook(twin(function), frozenset(changes), self._called))
+            proven = None if self._proven is None else self._proven.get(name, ())
+            function.__code__ = in_place(function, _Hook(twin(function), frozenset(changes), proven, self._called))
 
     def _called(self, hook: _Hook, values: dict[str, Any]) -> Any:
         # A process that the cell has forked is another one, with the same thread.
@@ -235,18 +241,27 @@ class _Hook:
     """Stands in the place of a function's code."""
 
     def __init__(
-        self, function: FunctionType, changes: frozenset[str], call: Callable[[_Hook, dict[str, Any]], Any]
+        self,
+        function: FunctionType,
+        changes: frozenset[str],
+        proven: Collection[str] | None,
+        call: Callable[[_Hook, dict[str, Any]], Any],
     ) -> None:
         self.function = function
         self.changes = changes
+        self._proven = proven
         self._call = call
 
     @cached_property
     def woven(self) -> _Woven | None:
-        """Made at the first call, for it takes a while; None where its text is not what it was compiled from."""
+        """Made at the first call, for it takes a while; None where its text is not proven, or not what it runs."""
         source = library_source(self.function)
-        code = source.woven_code() if source is not None and source.loops else None
-        return _Woven(source, source.loops, code) if source is not None and code is not None else None
+        if source is None or not source.loops:
+            return None
+        if self._proven is not None and source.fingerprint not in self._proven:
+            return None
+        code = source.woven_code()
+        return None if code is None else _Woven(source, source.loops, code)
 
     def called(self, values: dict[str, Any]) -> Any:
         """The function was called with these values."""
@@ -269,6 +284,7 @@ class _Call:
         self._number = fits.checkpoints.begin()
         self._began_at = time.monotonic()
         self._known = _digest(hook.function.__code__, values)
+        self._given = self._untouched()
         self.board = self._board()
 
     def run(self) -> Any:
@@ -292,9 +308,16 @@ class _Call:
             if found is not None:
                 self._fits.differs(f"{self._hook.function.__qualname__} failed after it was gone on with ({e})")
             raise
-        if time.monotonic() - self._began_at >= self._fits.worth_s and self._pays({"result": result}):
+        is_worth = time.monotonic() - self._began_at >= self._fits.worth_s
+        if is_worth and self._untouched() == self._given and self._pays({"result": result}):
             self._keep(result=(result,))
         return result
+
+    def _untouched(self) -> list[Any]:
+        """What it was called with and is not to change: with ``copy=False`` some do, which would be lost."""
+        changes = {"self", *self._hook.changes}
+        values = self._values.items()
+        return [(name, _shown(value)) for name, value in values if name not in changes and not _is_dice(value)]
 
     def _begun(self) -> tuple[FunctionType, Mapping[str, Any]]:
         return self._woven.source.with_hooks(self._woven.code, self.board), self._values
@@ -323,7 +346,11 @@ class _Call:
         places = tuple(hook.place() for hook in hooks)
         if self.board.trouble(number) is not None or any(place.counted for place in places):
             return
-        if self.board.contexts.outside or not all(hook.names_bound(frame) for hook in hooks[:-1]):
+        if (
+            self.board.contexts.outside
+            or self._untouched() != self._given
+            or not all(hook.names_bound(frame) for hook in hooks[:-1])
+        ):
             return
         live = needed(self.board.loops[number], self._woven.source.definition.body)
         bound = {name for hook in hooks[:-1] for name in _targets(hook)}

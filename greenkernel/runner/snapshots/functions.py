@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import hashlib
 import inspect
 import linecache
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,18 @@ class Source:
     def loops(self) -> list[Loop]:
         """Its loops, in the order of their numbers."""
         return loops_in_block(self.definition.body)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same text, but for its docstring, indentation and lines of comment."""
+        first, last = _first_line(self.definition), self.definition.end_lineno or 0
+        lines = dict(enumerate(linecache.getlines(self.function.__code__.co_filename)[first - 1 : last], first))
+        if ast.get_docstring(self.definition) is not None:
+            told = self.definition.body[0]
+            lines = {n: line for n, line in lines.items() if not told.lineno <= n <= (told.end_lineno or 0)}
+        stripped = (line.strip() for line in lines.values())
+        text = "\n".join(line for line in stripped if line and not line.startswith("#"))
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
     def woven(self, board: Board) -> FunctionType | None:
         """The function with the hooks of a board in its loops."""

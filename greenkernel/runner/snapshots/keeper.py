@@ -102,6 +102,7 @@ class Keeper:
 
     Attributes:
         why_not: Why the last snapshot could not be taken; None where it could.
+        is_late: One was due, and the last one was still on its way to the store.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Keeper:
         self._began = self._last_at = time.monotonic()
         self._due_at = self._last_at + pace.wait_s(first=True)
         self.why_not: str | None = None
+        self.is_late = False
 
     # --- the cell's thread ---
 
@@ -277,7 +279,8 @@ class Keeper:
         if not self._leaving and not self._pays():
             self._rest(self._began + self._pace.least_s())
             return
-        if not self._leaving and self._process.is_busy():
+        self.is_late = not self._leaving and self._process.is_busy()
+        if self.is_late:
             self._rest(time.monotonic() + self._pace.least_s())
             return
         began = time.monotonic()

@@ -159,6 +159,8 @@ class Conductor:
             if is_closed and self._store.ended() is None:  # it was resumed while we looked
                 self._journal.update(self.run, state=RunState.STARTING, detail="resumed", is_open=True)
                 return False
+            if is_closed and (sites := ", ".join(dict.fromkeys(epoch.site for epoch in seen.epochs))):
+                self._journal.note(self.run, f"nothing is left on {sites}; the store has its records and result")
         return is_closed
 
     def _look(self, sites_now: SitesNow) -> Seen:
@@ -276,7 +278,7 @@ class Conductor:
         try:
             self._take_advice(self._adviser.advise(self._store, self._store.submission(), say, check))
         except _UnwantedError:
-            pass
+            return
         except TemporaryError as e:
             self._journal.note(self.run, f"advice will be tried again: {e}")
         except GreenKernelError as e:

@@ -259,11 +259,12 @@ def _usage(desk: Desk, *, as_json: bool) -> None:
     total = usage.runs_bytes + usage.blobs_bytes + usage.unused_bytes + usage.bundles_bytes
     days = f"{settings.user.keep_days:g} days"
     each = format_bytes(settings.run_bytes)
+    of_this = " of this home, which shares the store," if usage.other_homes else ""
     rows = [
         (f"runs: {usage.runs}, {usage.open_runs} of them open; logs, records and snapshots", usage.runs_bytes,
             f"{days} after the end (keep_days); at most {each} of a run (run_size)"),
         ("what they have sent and brought back", usage.blobs_bytes, f"as long as a run has it; at most {each} sent"),
-        ("what no run has any more", usage.unused_bytes, "until it is a day old"),
+        (f"what no run{of_this} has any more", usage.unused_bytes, "until it is a day old"),
         ("packages for pods", usage.bundles_bytes, "until they are three days old"),
         ("in the store", total, f"at most {format_bytes(usage.limit_bytes)} (store_size), else the oldest runs go"),
         ("the rest of the home", usage.home_bytes, "stays"),

@@ -20,8 +20,7 @@ from urllib.parse import unquote, urlparse
 from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.home import SENDING_LOCK_FILE, Home
 from greenkernel.lock import Lock
-from greenkernel.run.bundle import BUNDLE_KEPT
-from greenkernel.run.keeping import KeptRun, Limits, Removal, removals, taken
+from greenkernel.run.keeping import BUNDLE_KEPT, KeptRun, Limits, Removal, removals, taken
 from greenkernel.store.blobs import GRACE, Blobs
 from greenkernel.store.blobs import name_of as blob_name
 from greenkernel.store.objects import ObjectInfo
@@ -82,7 +81,8 @@ class Usage:
 
     ``runs_bytes`` are logs, records and snapshots, ``blobs_bytes`` what runs have sent and brought back,
     ``unused_bytes`` what no run names any more, ``bundles_bytes`` packages for pods, ``home_bytes`` the home folder
-    without the store. ``tidied`` says when the controller has last removed something, and what.
+    without the store. ``other_homes`` have runs in the store too; their blobs are among the unused ones. ``tidied_at``
+    is when the controller has last removed something, and ``tidied`` what.
     """
 
     runs: int
@@ -93,6 +93,7 @@ class Usage:
     bundles_bytes: int
     home_bytes: int
     limit_bytes: int
+    other_homes: bool = False
     tidied_at: datetime | None = None
     tidied: str = ""
 
@@ -125,6 +126,7 @@ class Upkeep:
             bundles_bytes=sum(info.bytes for info in found.bundles),
             home_bytes=_folder_bytes(self._home.settings.home, without=_store_folder(self._home)),
             limit_bytes=self._home.settings.store_bytes,
+            other_homes=bool(found.strange),
             tidied_at=at,
             tidied=said,
         )
@@ -179,16 +181,18 @@ class Upkeep:
     def purge(self, run: str) -> None:
         """Remove a run that has ended with its payload: every blob that no other run names.
 
+        Where another run cannot be read its blobs stay, as in `prune`.
+
         Raises:
             TemporaryError: A cell is being sent, which may rely on the same blobs; nothing was removed.
         """
         with self._alone():
-            blobs = self._named(run) or set()
-            for other in run_ids(self._objects):
-                if other != run:
-                    blobs -= self._named(other) or set()
+            known = {entry.id for entry in self._home.journal.entries()}
+            others = {other: self._named(other) for other in run_ids(self._objects) if other != run}
+            blobs = (self._named(run) or set()).difference(*(named or () for named in others.values()))
             self._home.remove([run])
-            self._objects.delete(*(blob_name(address) for address in sorted(blobs)))
+            if all(named is not None or other not in known for other, named in others.items()):
+                self._objects.delete(*(blob_name(address) for address in sorted(blobs)))
 
     def _look(self) -> Found:
         self._home.sync_journal()

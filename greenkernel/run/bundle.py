@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,10 @@ from packaging.utils import canonicalize_name
 import greenkernel
 from greenkernel.cell.origin import package_of
 from greenkernel.records import Package
+from greenkernel.run.keeping import BUNDLE_KEPT
 from greenkernel.run.wheels import MACHINE, Collected, Lacking, Wheel
 from greenkernel.store.objects import ObjectStore
 
-# Older parts of bundles are removed. The URLs of a bundle are valid for a day, and it is made anew after half of one.
-BUNDLE_KEPT = timedelta(days=3)
 _AT_ONCE = 8
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What the runner imports, besides the standard library.

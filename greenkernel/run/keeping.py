@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from greenkernel.store.blobs import GRACE
 from greenkernel.units import format_bytes, format_duration
 
+# Older packages for pods go. URLs of a bundle are valid for a day, and it is made anew after half of one.
+BUNDLE_KEPT = timedelta(days=3)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRun:

@@ -207,6 +207,7 @@ def test_another_home_in_the_same_store(tmp_path: Path) -> None:
     mine.upkeep.purge("purged")
     mine.pass_days(8)
     assert 1 == mine.upkeep.prune().blobs
+    assert mine.upkeep.usage().other_homes
     assert {"theirs"} == mine.runs
     assert {other.name(b"content"), other.name(b"of no run")} == mine.blobs
 
@@ -215,7 +216,10 @@ def test_a_run_that_cannot_be_read(world: World) -> None:
     """Nobody knows what it names, so no blob goes, and what to do is said; when it is gone they go."""
     world.run("broken", b"content", ended_days_ago=0)
     world.run("old", b"old", ended_days_ago=0)
+    world.run("purged", b"content", ended_days_ago=0)
     world.home.objects.put("runs/broken/request", b"not sealed")
+    world.upkeep.purge("purged")
+    assert world.name(b"content") in world.blobs
     world.pass_days(8)
     pruned = world.upkeep.prune()
     assert (["old"], 0) == ([one.run.run for one in pruned.runs], pruned.blobs)

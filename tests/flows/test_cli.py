@@ -108,13 +108,8 @@ def test_what_a_home_takes_and_what_goes(home: Home, tmp_path: Path) -> None:
     assert 0 == greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path).returncode
     eventually(lambda: not home.journal.entries(only_open=True))
     shown = greenkernel("runs", "usage", cwd=tmp_path).stdout
-    for part in (
-        "1 runs (0 open)",
-        "7 days after the end (keep_days)",
-        "1 GiB",
-        "100 GiB (store_size)",
-        "settings.toml",
-    ):
+    limits = ("7 days after the end (keep_days)", "at most 1 GiB of a run (run_size)", "at most 100 GiB (store_size)")
+    for part in ("runs: 1, 0 of them open", *limits, "settings.toml"):
         assert part in shown
     before = json.loads(greenkernel("runs", "usage", "--json", cwd=tmp_path).stdout)
     assert (1, 0) == (before["runs"], before["unused_bytes"])

@@ -86,6 +86,8 @@ class Blobs:
 
     def is_own(self, address: str, size: int) -> bool:
         """True where these bytes were written with this key: other homes may have their blobs in the same store."""
+        if not _ADDRESS.fullmatch(address):  # what somebody who was cut off has left
+            return False
         hasher = AddressHash(self._key)
         for piece in self._objects.pieces(name_of(address), size) or ():
             hasher.update(piece)

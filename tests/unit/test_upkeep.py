@@ -204,12 +204,13 @@ def test_another_home_in_the_same_store(tmp_path: Path) -> None:
     mine.run("purged", b"more", ended_days_ago=0)
     other.run("theirs", b"content")
     Blobs(other.home.objects, other.home.settings.key).put(b"of no run")
+    (tmp_path / "store" / "blobs" / ".cut-off").write_bytes(b"half")
     mine.upkeep.purge("purged")
     mine.pass_days(8)
     assert 1 == mine.upkeep.prune().blobs
     assert mine.upkeep.usage().other_homes
     assert {"theirs"} == mine.runs
-    assert {other.name(b"content"), other.name(b"of no run")} == mine.blobs
+    assert {other.name(b"content"), other.name(b"of no run"), "blobs/.cut-off"} == mine.blobs
 
 
 def test_a_run_that_cannot_be_read(world: World) -> None:
@@ -237,6 +238,15 @@ def test_a_removal_that_was_cut_off_is_finished(world: World) -> None:
     world.pass_days(2)
     assert ["half"] == [one.run.run for one in world.upkeep.prune().runs]
     assert set() == world.runs
+
+
+def test_what_was_cut_off_in_writing_goes(world: World) -> None:
+    """Half a blob is no blob's."""
+    world.run("open")
+    (world.home.settings.home / "store" / "blobs" / ".cut-off").write_bytes(b"half")
+    world.pass_days(2)
+    assert 1 == world.upkeep.prune().blobs
+    assert {world.name(b"open")} == world.blobs
 
 
 def test_parts_of_bundles_go_after_three_days(world: World) -> None:

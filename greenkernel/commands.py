@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from greenkernel.options import Parser
 from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
 from greenkernel.records import RunState, plain
 from greenkernel.session import Run, attach, runs, sites
+from greenkernel.settings import MOST_DAYS
+from greenkernel.units import format_bytes
+from greenkernel.upkeep import Upkeep
 from greenkernel.voices import Voice
-
-KEPT_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         ("show", "what was predicted, planned and decided"),
         ("attach", "follow a run and take its names back"),
         ("logs", "what the cell has printed"),
-        ("cancel", f"stop a run everywhere; its logs and records stay {KEPT_DAYS} days"),
+        ("cancel", "stop a run everywhere; its logs and records stay 7 days, or as keep_days says"),
         ("resume", "go on with a run that was cancelled, or that failed for no error of the cell, from its records"),
     ):
         command = what.add_parser(name, help=text)
@@ -57,8 +58,13 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     relocate = what.add_parser("relocate", help="move a run to another site")
     relocate.add_argument("run", metavar="ID")
     relocate.add_argument("site", metavar="SITE")
-    prune = what.add_parser("prune", help=f"remove runs that ended more than {KEPT_DAYS} days ago")
-    prune.add_argument("--days", type=float, default=KEPT_DAYS, help="remove those that are older than this")
+    usage = what.add_parser("usage", help="how much disk runs and the home take, the limits, and when what is removed")
+    usage.add_argument("--json", action="store_true", help="as JSON")
+    prune = what.add_parser("prune", help="remove now what is too old or too much, as the controller does once a day")
+    prune.add_argument(
+        "--days", type=_days, metavar="N", help="runs that ended more than so many days ago; else keep_days (7)"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only list what would go, with its size")
 
 
 def runs_command(given: argparse.Namespace, desk: Desk) -> None:
@@ -66,8 +72,10 @@ def runs_command(given: argparse.Namespace, desk: Desk) -> None:
     what = given.what or "list"
     if what == "list":
         _list(desk, as_json=bool(getattr(given, "json", False)))
+    elif what == "usage":
+        _usage(desk, as_json=given.json)
     elif what == "prune":
-        desk.out(f"{_prune(desk.home, given.days)} runs removed")
+        _prune(desk, given.days, dry_run=given.dry_run)
     else:
         run = attach(given.run, namespace=desk.namespace, home=desk.home)
         _ONE_RUN[what](run, given, desk)
@@ -126,7 +134,7 @@ def _list(desk: Desk, *, as_json: bool) -> None:
         desk.out("no runs yet")
         return
     zone = desk.home.settings.timezone
-    rows = [(e.id, f"{e.created_at.astimezone(zone):%m-%d %H:%M}", e.state, e.name, e.detail[:80]) for e in entries]
+    rows = [(e.id, _day(e.created_at, zone), e.state, e.name, e.detail[:80]) for e in entries]
     desk.out(table(rows, header=("run", "when", "state", "name", "")))
 
 
@@ -206,16 +214,69 @@ _ONE_RUN: dict[str, Callable[[Run, argparse.Namespace, Desk], None]] = {
 }
 
 
-def _prune(home: Home, days: float) -> int:
-    """Remove ended runs; blobs are shared with others and stay."""
-    limit = home.clock.now() - timedelta(days=days)
-    gone = []
-    for entry in home.journal.entries():
-        end = home.run_store(entry.id).ended()
-        if end is not None and end.at < limit:
-            gone.append(entry.id)
-    home.remove(gone)
-    return len(gone)
+def _days(text: str) -> timedelta:
+    """A number of days as an option has it.
+
+    Raises:
+        UserError: It is none.
+    """
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= MOST_DAYS:  # nor a number that is none
+        raise UserError(
+            f"{text!r} is no number of days",
+            where="--days",
+            what_to_do="Write 7 or 0.5, or 0 for every run that has ended",
+        )
+    return timedelta(days=days)
+
+
+def _prune(desk: Desk, keep: timedelta | None, *, dry_run: bool) -> None:
+    pruned = Upkeep(desk.home).prune(keep, dry_run=dry_run)
+    zone = desk.home.settings.timezone
+    if dry_run and pruned.runs:
+        rows = [
+            (one.run.run, _day(one.run.ended_at, zone), format_bytes(one.bytes), one.run.name, one.why)
+            for one in pruned.runs
+        ]
+        desk.out(table(rows, header=("run", "ended", "frees", "name", "why")))
+    desk.out(f"{pruned} {'would be removed' if dry_run else 'removed'}")
+    if pruned.over_bytes:
+        over, path = format_bytes(pruned.over_bytes), desk.home.settings.user_path
+        desk.out(
+            f"what is left is {over} above store_size: runs that are open or ended within a day stay; "
+            f"raise it in {path}, or remove some with `greenkernel runs cancel ID --purge`"
+        )
+
+
+def _usage(desk: Desk, *, as_json: bool) -> None:
+    usage, settings = Upkeep(desk.home).usage(), desk.home.settings
+    if as_json:
+        desk.out(json.dumps(plain(usage), indent=2))
+        return
+    total = usage.runs_bytes + usage.blobs_bytes + usage.unused_bytes + usage.bundles_bytes
+    days = f"{settings.user.keep_days:g} days"
+    each = format_bytes(settings.run_bytes)
+    of_this = " of this home, which shares the store," if usage.other_homes else ""
+    rows = [
+        (f"runs: {usage.runs}, {usage.open_runs} of them open; logs, records and snapshots", usage.runs_bytes,
+            f"{days} after the end (keep_days); at most {each} of a run (run_size)"),
+        ("what they have sent and brought back", usage.blobs_bytes, f"as long as a run has it; at most {each} sent"),
+        (f"what no run{of_this} has any more", usage.unused_bytes, "until it is a day old"),
+        ("packages for pods", usage.bundles_bytes, "until they are three days old"),
+        ("in the store", total, f"at most {format_bytes(usage.limit_bytes)} (store_size), else the oldest runs go"),
+        ("the rest of the home", usage.home_bytes, "stays"),
+    ]  # fmt: skip
+    desk.out(table([(what, format_bytes(size), how) for what, size, how in rows], header=("what", "takes", "stays")))
+    desk.out(f"the store is {settings.store.url}; the limits can be set in {settings.user_path}")
+    if usage.tidied_at is not None:
+        desk.out(f"{_day(usage.tidied_at, settings.timezone)}: {usage.tidied}")
+
+
+def _day(when: datetime | None, zone: tzinfo | None) -> str:
+    return "" if when is None else f"{when.astimezone(zone):%m-%d %H:%M}"
 
 
 def move_policy(move: str | None, say: Callable[[str], None], *, answerable: bool) -> str | None:

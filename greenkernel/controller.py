@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 import threading
 import time
@@ -14,10 +13,12 @@ from pathlib import Path
 from greenkernel.clock import Clock, RealClock
 from greenkernel.errors import GreenKernelError, TemporaryError, UserError
 from greenkernel.home import Home
+from greenkernel.lock import Lock
 from greenkernel.osfacts import spawn_detached
 from greenkernel.records import JobStatus, Offer, RunState
 from greenkernel.run.conduct import Conductor, SitesNow
 from greenkernel.store.runs import End
+from greenkernel.upkeep import Upkeep
 
 # A local look costs little; a remote store or cluster is asked less often unless something wakes us.
 _LOCAL_PASS_S = 0.1
@@ -25,40 +26,12 @@ _REMOTE_PASS_S = 1.0
 _OFFERS_S = 2.0
 _LINGER_S = 20.0
 _WAKE_POLL_S = 0.02
+_TIDY_EVERY_S = 600.0
 # So often may a run's pass fail for a reason that nobody foresaw.
 _TROUBLES = 5
 LOCK_FILE = "controller.lock"
 WAKE_FILE = "wake"
 LOG_FILE = "controller.log"
-
-
-class Lock:
-    """Held by one process at a time and gone with it, on every system: an exclusive transaction of sqlite."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        except sqlite3.OperationalError as e:
-            raise _no_controller(path, e) from e
-
-    def take(self) -> bool:
-        """False where another process holds it.
-
-        Raises:
-            UserError: The file cannot be used at all.
-        """
-        try:
-            self._db.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as e:
-            if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                return False
-            raise _no_controller(self._path, e) from e
-        return True
-
-    def release(self) -> None:
-        """Let go."""
-        self._db.close()
 
 
 class Controller:
@@ -77,6 +50,8 @@ class Controller:
         self._changed = threading.Event()
         self._offers: dict[str, Offer] = {}
         self._offers_at = 0.0
+        self._tidying: threading.Thread | None = None
+        self._tidied_at = -_TIDY_EVERY_S
 
     def run(self, *, linger_s: float = _LINGER_S) -> None:
         """Bring runs on until none has been open for ``linger_s`` seconds."""
@@ -87,7 +62,7 @@ class Controller:
         pause_s = _LOCAL_PASS_S if self._home.is_local else _REMOTE_PASS_S
         try:
             while time.monotonic() - idle_since < linger_s:
-                if self.step():
+                if self.step() or self._tidy():
                     idle_since = time.monotonic()
                 self._wait(wake, pause_s)
         finally:
@@ -149,6 +124,28 @@ class Controller:
             self._offers = self._home.offers()
             self._offers_at = time.monotonic()
         return SitesNow(jobs=jobs, offers=dict(self._offers), silent=frozenset(silent))
+
+    def _tidy(self) -> bool:
+        """Remove, beside the runs, what is too old or too much; returns whether that is under way.
+
+        Asked for again and again, since most days have more than one controller, and a cell that is sent puts it off.
+        """
+        if self._tidying is not None and self._tidying.is_alive():
+            return True
+        if time.monotonic() - self._tidied_at < _TIDY_EVERY_S:
+            return False
+        self._tidied_at = time.monotonic()
+        self._tidying = threading.Thread(target=self._tidy_now, name="greenkernel-upkeep", daemon=True)
+        self._tidying.start()
+        return True
+
+    def _tidy_now(self) -> None:
+        try:
+            said = Upkeep(self._home).tidy()
+        except (GreenKernelError, OSError) as e:
+            said = f"nothing was removed that is too old: {e}"
+        if said is not None:
+            print(f"{self._clock.now():%Y-%m-%d %H:%M:%S} {said}", flush=True)
 
     def _wait(self, wake: _WakeFile, pause_s: float) -> None:
         """Until something changes, but at most one pass."""

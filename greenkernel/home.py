@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import getpass
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenkernel.clock import Clock, RealClock
-from greenkernel.errors import PermanentError
+from greenkernel.errors import PermanentError, TemporaryError
+from greenkernel.lock import Lock
 from greenkernel.osfacts import user_id
 from greenkernel.records import Offer, RunState
 from greenkernel.run.journal import Entry, Journal
 from greenkernel.settings import JOURNAL_FILE, Settings
-from greenkernel.store.blobs import name_of as blob_name
 from greenkernel.store.hashing import keyed_hash
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import RunStore, run_ids
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from greenkernel.advice import Stages
     from greenkernel.run.conduct import Conductor
     from greenkernel.site.base import Site
+
+SENDING_LOCK_FILE = "sending.lock"
+# Whoever removes lets go of the lock again and again.
+_PATIENCE_S = 60.0
 
 
 class Home:
@@ -89,11 +94,28 @@ class Home:
         """One run's objects."""
         return RunStore(self.objects, self.settings.key, run)
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """While blobs are written, or found in the store, that no run names yet: none is removed meanwhile.
+
+        Raises:
+            TemporaryError: Somebody removes some all the time.
+        """
+        lock = Lock(self.settings.home / SENDING_LOCK_FILE)
+        try:
+            if not lock.share(patience_s=_PATIENCE_S):
+                raise TemporaryError("old runs are being removed from the store: try again in a minute")
+            yield
+        finally:
+            lock.release()
+
     def conductor(self, run: str) -> Conductor:
         """What brings one run on."""
         from greenkernel.run.conduct import Conductor
 
-        return Conductor(self.run_store(run), self.sites, self.stages, self.journal, self.clock, self.settings.timezone)
+        zone = self.settings.timezone
+        store = self.run_store(run)
+        return Conductor(store, self.sites, self.stages, self.journal, self.clock, zone, sending=self.sending)
 
     def offers(self) -> dict[str, Offer]:
         """What each site can give now."""
@@ -137,20 +159,11 @@ class Home:
         self.journal.forget(sorted({entry.id for entry in entries if not entry.open} - set(stored)))
 
     def remove(self, runs: Sequence[str]) -> None:
-        """Remove runs that have ended: logs, records, receipts. Blobs are shared with other runs and stay."""
+        """Remove runs that have ended: logs, records, receipts. What becomes of their blobs is `Upkeep`'s matter."""
         for run in runs:
             self.run_store(run).delete()
             shutil.rmtree(self.settings.home / "scratch" / run, ignore_errors=True)
         self.journal.forget(runs)
-
-    def purge(self, run: str) -> None:
-        """Remove a run that has ended with its payload: every blob that no other run of the home names."""
-        blobs = self.run_store(run).named_blobs()
-        for other in run_ids(self.objects):
-            if other != run:
-                blobs -= self.run_store(other).named_blobs()
-        self.objects.delete(*(blob_name(address) for address in sorted(blobs)))
-        self.remove([run])
 
     def _entry(self, run: str) -> Entry | None:
         """A run as its objects describe it; None where it is another home's, or not whole."""

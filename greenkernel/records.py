@@ -118,6 +118,8 @@ class Request:
     cores_min: int | None = None
     cores_max: int | None = None
     memory_bytes: int | None = None
+    size_bytes: int | None = None
+    """Most that travels, and most that records and snapshots take in the store."""
     rows: tuple[RowsHint, ...] = ()
     knobs: tuple[Knob, ...] = ()
     profile: bool = True

@@ -23,7 +23,7 @@ from greenkernel.cell.transform import to_python
 from greenkernel.controller import LOG_FILE, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
-from greenkernel.model.room import no_room
+from greenkernel.model.room import no_room, too_much
 from greenkernel.options import Wanted, due_at, resolve
 from greenkernel.records import (
     EpochOpen,
@@ -40,8 +40,10 @@ from greenkernel.records import (
 from greenkernel.run.follow import Follower
 from greenkernel.run.journal import Entry
 from greenkernel.run.proposal import is_open
+from greenkernel.store.blobs import Blobs
 from greenkernel.store.returned import Shown
 from greenkernel.store.runs import Advice, RunStore, Submission, Wish
+from greenkernel.upkeep import Upkeep
 
 _LOCAL_POLL_S = 0.03
 _REMOTE_POLL_S = 0.5
@@ -236,23 +238,10 @@ class Run:
         """Go on, from what it has recorded, with a run that was cancelled or failed for a reason not the cell's own.
 
         Raises:
-            UserError: It has not ended, it is done, or its cell has raised an error.
+            UserError: It was removed, it has not ended, it is done, or its cell has raised an error.
         """
-        end, result = self._store.ended(), self._store.result()
-        if end is None:
-            raise UserError(f"run {self.id} has not ended, it is {self.state}", what_to_do="Attach it to follow it")
-        if result is not None and result.error is not None:
-            what = f"the cell of run {self.id} has raised {result.error.type_name}"
-            raise UserError(what, what_to_do="Mend the cell and submit it again")
-        if result is not None or end.state is RunState.DONE:
-            raise UserError(f"run {self.id} is done", what_to_do="To run its cell once more, submit it again")
-        advice = self._store.advice()
-        if advice is not None and advice.plan is None:
-            self._store.forget_advice()
-        self._store.resume(end, self._home.clock.now())
-        # After the wish: a controller that closes the run at this moment looks for it once more.
-        self._home.journal.update(self.id, state=RunState.STARTING, detail="resumed", is_open=True)
-        self._home.journal.note(self.id, f"resumed after: {end.state}{f': {end.error}' if end.error else ''}")
+        with self._home.sending():  # it is not removed meanwhile for its age
+            self._open_again()
         self._care(at_once=True)
 
     def purge(self) -> None:
@@ -264,7 +253,7 @@ class Run:
         if not self.state.ended:
             raise UserError(f"run {self.id} has not ended, it is {self.state}", what_to_do="Cancel it first")
         self.wait_stopped()
-        self._home.purge(self.id)
+        Upkeep(self._home).purge(self.id)
 
     def wait(self, timeout: float | None = None, *, each: Callable[[], None] | None = None) -> Run:
         """Wait until the run has ended.
@@ -422,6 +411,25 @@ class Run:
         self._store.wish(name, wish)
         self._care(at_once=True)
 
+    def _open_again(self) -> None:
+        end, result = self._store.ended(), self._store.result()
+        if end is None and self._entry() is None:
+            raise UserError(f"run {self.id} was removed", what_to_do="Submit its cell again")
+        if end is None:
+            raise UserError(f"run {self.id} has not ended, it is {self.state}", what_to_do="Attach it to follow it")
+        if result is not None and result.error is not None:
+            what = f"the cell of run {self.id} has raised {result.error.type_name}"
+            raise UserError(what, what_to_do="Mend the cell and submit it again")
+        if result is not None or end.state is RunState.DONE:
+            raise UserError(f"run {self.id} is done", what_to_do="To run its cell once more, submit it again")
+        advice = self._store.advice()
+        if advice is not None and advice.plan is None:
+            self._store.forget_advice()
+        self._store.resume(end, self._home.clock.now())
+        # After the wish: a controller that closes the run at this moment looks for it once more.
+        self._home.journal.update(self.id, state=RunState.STARTING, detail="resumed", is_open=True)
+        self._home.journal.note(self.id, f"resumed after: {end.state}{f': {end.error}' if end.error else ''}")
+
     def _open(self) -> None:
         end = self._store.ended()
         if end is not None:
@@ -503,11 +511,15 @@ def train(
     to_python(text, file_name, whole=script is not None)
     home.check_signals()
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
-    store = home.run_store(run)
-    captured = capture(request, scope, store.blobs, folder)
-    if why := no_room(captured, request.memory_bytes):
-        raise UserError(why, where="--memory", what_to_do="Give it more, or load less of that inside the cell")
-    store.submit(Submission(request=request, capture=captured))
+    with home.sending():
+        # Blobs that are there already can be relied on, for nobody removes any now.
+        blobs = Blobs(home.objects, home.settings.key, guarded=True)
+        captured = capture(request, scope, blobs, folder)
+        if why := no_room(captured, request.memory_bytes):
+            raise UserError(why, where="--memory", what_to_do="Give it more, or load less of that inside the cell")
+        if why := too_much(captured, request.size_bytes):
+            raise UserError(why, where=str(home.settings.user_path), what_to_do="Set run_size there, or send less")
+        home.run_store(run).submit(Submission(request=request, capture=captured))
     home.journal.add(
         Entry(id=run, name=request.name, created_at=request.created_at, open=True, state=RunState.PROFILING, detail="")
     )
@@ -610,6 +622,7 @@ def _request(
         cores_min=least,
         cores_max=most,
         memory_bytes=wanted.memory,
+        size_bytes=home.settings.run_bytes,
         rows=wanted.rows,
         knobs=wanted.knob,
         profile=not wanted.no_profile,

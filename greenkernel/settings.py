@@ -16,12 +16,15 @@ import msgspec
 from greenkernel.errors import UserError
 from greenkernel.store.hashing import KEY_BYTES
 from greenkernel.store.objects import StoreAddress
+from greenkernel.units import parse_bytes
 
 HOME = "GREENKERNEL_HOME"
 SITES = "GREENKERNEL_SITES"
 SITES_FILE = "sites.toml"
+USER_FILE = "settings.toml"
 JOURNAL_FILE = "journal.sqlite"
 
+MOST_DAYS = 36500
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -76,10 +79,16 @@ class SitesFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``settings.toml`` of the home folder."""
+    """``settings.toml`` of the home folder. ``greenkernel runs usage`` shows the limits."""
 
     timezone: str | None = None
     """IANA zone of due dates such as ``18:00``; None: the machine's."""
+    keep_days: Annotated[float, msgspec.Meta(gt=0, le=MOST_DAYS)] = 7
+    """Days after its end that a run's logs, records and payload stay."""
+    run_size: str = "20GiB"
+    """Most that travels of one run, and most that its records and snapshots take besides."""
+    store_size: str = "100GiB"
+    """Most that all runs of the home take in the store; beyond it the oldest that have ended go before their time."""
 
 
 class Settings:
@@ -96,7 +105,7 @@ class Settings:
     def __init__(self, home: Path | None = None, sites_file: Path | None = None) -> None:
         self.home = (home or _default_home()).expanduser().absolute()
         _make_private(self.home)
-        self.user = _read(self.home / "settings.toml", UserSettings) or UserSettings()
+        self.user = _read(self.user_path, UserSettings) or UserSettings()
         self.sites_path = _sites_path(self.home, sites_file)
         found = _read(self.sites_path, SitesFile)
         if found is None:
@@ -127,9 +136,38 @@ class Settings:
         except (ZoneInfoNotFoundError, ValueError) as e:
             raise UserError(
                 f"timezone = {self.user.timezone!r} is not known",
-                where=str(self.home / "settings.toml"),
+                where=str(self.user_path),
                 what_to_do='Use a name such as "Europe/Berlin"',
             ) from e
+
+    @property
+    def run_bytes(self) -> int:
+        """Most bytes of one run: of what travels, and of its records and snapshots.
+
+        Raises:
+            UserError: It is no size.
+        """
+        return self._size("run_size", self.user.run_size)
+
+    @property
+    def store_bytes(self) -> int:
+        """Most bytes of all runs of the home in the store.
+
+        Raises:
+            UserError: It is no size.
+        """
+        return self._size("store_size", self.user.store_size)
+
+    @property
+    def user_path(self) -> Path:
+        """``settings.toml`` of the home folder, whether it is there or not."""
+        return self.home / USER_FILE
+
+    def _size(self, key: str, text: str) -> int:
+        try:
+            return parse_bytes(text)
+        except UserError as e:
+            raise UserError(f"{key}: {e.what}", where=str(self.user_path), what_to_do=e.what_to_do) from e
 
     @property
     def store(self) -> StoreAddress:

@@ -1,4 +1,7 @@
-"""Whether values fit into a job's memory at all: known before anything has run. Imports little, the notebook asks."""
+"""Whether what travels fits into a job's memory and into the store: known before anything has run.
+
+Imports little, the notebook asks.
+"""
 
 from __future__ import annotations
 
@@ -17,5 +20,16 @@ def no_room(capture: Capture, most_bytes: int | None) -> str | None:
     largest = max((item for item in capture.items if item.kind != "file"), key=lambda item: item.bytes)
     return (
         f"{format_bytes(most_bytes)} of memory cannot hold the {format_bytes(held)} of values that the cell reads; "
+        f"the largest is {largest.name} ({largest.kind}, {format_bytes(largest.bytes)})"
+    )
+
+
+def too_much(capture: Capture, most_bytes: int | None) -> str | None:
+    """Why more travels than a run may take in the store, None where it does not."""
+    if most_bytes is None or capture.bytes <= most_bytes:
+        return None
+    largest = max(capture.items, key=lambda item: item.bytes)
+    return (
+        f"{format_bytes(capture.bytes)} would travel, and a run may take {format_bytes(most_bytes)} (run_size); "
         f"the largest is {largest.name} ({largest.kind}, {format_bytes(largest.bytes)})"
     )

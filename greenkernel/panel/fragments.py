@@ -56,6 +56,8 @@ def progress_html(state: PanelState) -> str:
         said += done_words(progress)
         if progress.resumed_at:
             said.append(f"went on at {progress.resumed_at}")
+        if progress.why_not_kept and state.phase == "at work":
+            said.append(f"not kept now: {progress.why_not_kept}")
     left = remaining_s(state)
     if left is not None:
         ends = f" ({format_duration(left.low)} to {format_duration(left.high)})" if left.low < left.high else ""

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 import greenkernel
 from greenkernel.cell.origin import package_of
 from greenkernel.records import Package
+from greenkernel.run.keeping import BUNDLE_KEPT
 from greenkernel.run.wheels import MACHINE, Collected, Lacking, Wheel
 from greenkernel.store.objects import ObjectStore
 
@@ -122,6 +124,8 @@ def _upload(objects: ObjectStore, data: bytes, valid_s: float) -> dict[str, Any]
 def _put(objects: ObjectStore, data: bytes, suffix: str) -> tuple[str, str]:
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"bundles/{sha256}{suffix}"
-    if objects.size(name) != len(data):
+    info = objects.info(name)
+    # Old ones are written again, so that what a bundle of today names is young and stays.
+    if info is None or info.bytes != len(data) or info.modified_at < datetime.now(UTC) - BUNDLE_KEPT / 3:
         objects.put(name, data)
     return name, sha256

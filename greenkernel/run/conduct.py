@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from typing import Protocol
@@ -93,7 +94,10 @@ class SitesNow:
 
 
 class Conductor:
-    """Brings one run on, a step at a time; ``zone`` is the one in which its words tell times (None: the machine's)."""
+    """Brings one run on, a step at a time; ``zone`` is the one in which its words tell times (None: the machine's).
+
+    ``sending`` is entered while blobs are named that were in no run before; see `Home.sending`.
+    """
 
     def __init__(
         self,
@@ -103,8 +107,11 @@ class Conductor:
         journal: Journal,
         clock: Clock,
         zone: tzinfo | None,
+        *,
+        sending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._zone = zone
+        self._sending = sending
         self._store = store
         self._sites = sites
         self._adviser = adviser
@@ -152,6 +159,8 @@ class Conductor:
             if is_closed and self._store.ended() is None:  # it was resumed while we looked
                 self._journal.update(self.run, state=RunState.STARTING, detail="resumed", is_open=True)
                 return False
+            if is_closed and (sites := ", ".join(dict.fromkeys(epoch.site for epoch in seen.epochs))):
+                self._journal.note(self.run, f"nothing is left on {sites}; the store has its records and result")
         return is_closed
 
     def _look(self, sites_now: SitesNow) -> Seen:
@@ -267,22 +276,24 @@ class Conductor:
                 raise _UnwantedError
 
         try:
-            advice = self._adviser.advise(self._store, self._store.submission(), say, check)
+            self._take_advice(self._adviser.advise(self._store, self._store.submission(), say, check))
         except _UnwantedError:
             return
         except TemporaryError as e:
             self._journal.note(self.run, f"advice will be tried again: {e}")
-            return
         except GreenKernelError as e:
             self._finish(Finish(state=RunState.FAILED, error=str(e)), seen)
-            return
         except Exception as e:  # raised again in the next pass, where the controller counts such troubles
             self._advice_error = e
-            return
+
+    def _take_advice(self, advice: Advice) -> None:
         if advice.plan is not None:
             self._store.put_plan(PlanNow(plan=advice.plan))
             self._journal.note(self.run, advice.plan.reason)
-        self._store.advise(advice)
+        with self._sending():
+            if not all(self._store.blobs.has(file.blob) for file in advice.files):
+                raise TemporaryError("a file that a slice has opened was removed from the store again, for its age")
+            self._store.advise(advice)
 
     def _open(self, action: OpenEpoch, seen: Seen) -> None:
         saving_g = seen.plan.saving_g if seen.plan is not None and action.trigger == "plan" else None

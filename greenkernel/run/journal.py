@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,9 +144,9 @@ class Journal:
         """This thread's connection; a new one where somebody has put the file aside, or has removed it."""
         if getattr(self._local, "file", None) is None or self._local.file != self._file():
             self._open()
-            self._local.db, self._local.file = self._connect(), self._file()
-        db: sqlite3.Connection = self._local.db
-        return db
+            self._local.held, self._local.file = _Held(self._connect()), self._file()
+        held: _Held = self._local.held
+        return held.db
 
     def _file(self) -> int | None:
         try:
@@ -175,6 +175,17 @@ class Journal:
                 return act(self._db())
         except sqlite3.OperationalError as e:
             raise TemporaryError(str(self._unusable(e))) from e
+
+
+class _Held:
+    """Closes a connection that nobody has any more; by itself it would wait for the garbage collector, files open."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # it is another thread's
+            self.db.close()
 
 
 def _entry(row: tuple[str, str, str, int, str, str]) -> Entry:

@@ -11,6 +11,20 @@ from greenkernel.units import clock_text
 
 def describe(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
     """The state of a run, and the detail in words, with times in a zone (None: the machine's)."""
+    state, detail = _stands(seen, zone)
+    return state, "; ".join(part for part in (detail, _left(seen)) if part)
+
+
+def _left(seen: Seen) -> str:
+    """What the run may have left where it is no more, since nobody there can be asked to remove it."""
+    here = seen.epoch.site if seen.epoch is not None and seen.end is None else None
+    away = sorted(({epoch.site for epoch in seen.epochs} & seen.silent_sites) - {here})
+    if not away:
+        return ""
+    return f"what it had on {' and '.join(away)} may still be there, and goes when that can be reached"
+
+
+def _stands(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
     if seen.end is not None:
         left = len(seen.jobs)
         tidy = f"; {left} job{'s' if left > 1 else ''} still being removed" if left else ""

@@ -23,7 +23,7 @@ from greenkernel.runner.checkpoints import Checkpoints, use
 from greenkernel.runner.job import WORK, RunnerJob, take_job
 from greenkernel.runner.record import Drained as DrainedOut
 from greenkernel.runner.record import RecordingScope
-from greenkernel.runner.report import Reporter, now
+from greenkernel.runner.report import LEFT_OUT, Reporter, now
 from greenkernel.runner.snapshots.dangers import danger
 from greenkernel.runner.snapshots.fits import Fits
 from greenkernel.runner.snapshots.keeper import Keeper, Process
@@ -148,6 +148,7 @@ class Runner:
         opened = self._store.epoch(self._job.epoch)
         believed = opened.believed if opened is not None else ()
         self._fetch(believed)
+        self._reporter.most_bytes = None if request.size_bytes is None else request.size_bytes - self._believed_bytes
         work = self._work()
         namespace = prepare(capture, self._store.blobs, work, script=request.script)
         surroundings = surroundings_of(capture, self._store.blobs, work)
@@ -161,7 +162,8 @@ class Runner:
             outbox=self._reporter.outbox,
         )
         before, restored = self._fill(namespace, capture, believed, work)
-        self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, files, scope, restored)
+        snapshots = self._spool_of(capture, files, believed)
+        self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, snapshots, scope, restored)
         with scope, self._fits_of(scope) as self._fits:
             self._scope = scope
             outcome = execute(
@@ -250,7 +252,7 @@ class Runner:
         modules: frozenset[str],
         before: Before,
         surroundings: Surroundings,
-        files: FilesBefore,
+        snapshots: SnapshotSpool,
         scope: RecordingScope,
         restored: Restored | None,
     ) -> Keeper:
@@ -258,11 +260,6 @@ class Runner:
 
         keeper: Keeper
         found = self._resumed
-        known = {*capture.payload.buffers, *(found.parts if found is not None else ())}
-        self._snapshots = SnapshotSpool(
-            self._store, self._job.key, self._job.epoch, self._sub("parts"), files, known, self._total_cpu_s
-        )
-        self._reporter.snapshots = self._snapshots
         work = self._work().resolve()
         spool, believed = self._sub("spool"), self._sub("believed")
         checkpoints = Checkpoints(spool, believed, self._job.key, self._job.epoch, lambda: keeper)
@@ -276,8 +273,8 @@ class Runner:
             namespace=namespace,
             modules=modules,
             surroundings=surroundings,
-            write=self._snapshots.write,
-            is_busy=lambda: self._snapshots is not None and self._snapshots.is_busy,
+            write=snapshots.write,
+            is_busy=lambda: snapshots.is_busy,
             said=self._reporter.said,
             go_on=self._reporter.go_on,
             calls=lambda: {"tasks": scope.calls(), "checkpoints": checkpoints.calls},
@@ -288,6 +285,21 @@ class Runner:
         place = found.place if found is not None else None
         keeper = Keeper(process, pace, place=place, restored=restored, differs=self._differs)
         return keeper
+
+    def _spool_of(self, capture: Capture, files: FilesBefore, believed: tuple[RecordRef, ...]) -> SnapshotSpool:
+        found, reporter = self._resumed, self._reporter
+        self._snapshots = reporter.snapshots = SnapshotSpool(
+            self._store,
+            self._job.key,
+            self._job.epoch,
+            self._sub("parts"),
+            files,
+            {*capture.payload.buffers, *(found.parts if found is not None else ())},
+            self._total_cpu_s,
+            believed=believed,
+            room=lambda: None if reporter.most_bytes is None else reporter.most_bytes - reporter.record_bytes,
+        )
+        return self._snapshots
 
     def _fits_of(self, scope: RecordingScope) -> Fits:
         assert self._checkpoints is not None
@@ -359,6 +371,7 @@ class Runner:
         tasks, keeper = self._scope.progress(), self._keeper
         rounds = keeper.rounds() if keeper is not None else None
         left_cpu_s = max(tasks.left_cpu_s, self._left_of_rounds(rounds, used.cpu_s))
+        task_cpu_s = tasks.task_cpu_s * self._reporter.kept_share + tasks.reused_cpu_s
         last = (self._snapshots.last if self._snapshots is not None else None) or self._resumed
         return replace(
             began,
@@ -367,18 +380,25 @@ class Runner:
             rounds_total=rounds[1] if rounds else None,
             stops_soon=keeper is not None and keeper.stops_soon and self._round_s < self._job.grace_s - _LAST_WORD_S,
             resumed_at=self._resumed_at(),
-            why_not_kept=(keeper.why_not or "") if keeper is not None else "",
+            why_not_kept=self._why_not_kept(),
             tasks_done=tasks.done,
             tasks_total=tasks.total,
             reused_tasks=tasks.reused,
             reused_cpu_s=tasks.reused_cpu_s + self._kept_cpu_s(),
             recomputed_tasks=tasks.recomputed + self._refused_records,
-            recorded_cpu_s=max(tasks.task_cpu_s + tasks.reused_cpu_s, last.cpu_s if last is not None else 0.0),
+            recorded_cpu_s=max(task_cpu_s, last.cpu_s if last is not None else 0.0),
             record_bytes=self._believed_bytes + self._reporter.record_bytes,
             left_cpu_s=left_cpu_s,
             not_recorded=tasks.not_recorded,
             detail="running",
         )
+
+    def _why_not_kept(self) -> str:
+        if self._keeper is not None and self._keeper.why_not is not None:
+            return self._keeper.why_not
+        if self._keeper is not None and self._keeper.is_late:
+            return "the last snapshot is still on its way to the store, so that they are rarer"
+        return LEFT_OUT if self._reporter.left_out else ""
 
     def _resumed_at(self) -> str:
         place = _in_words(self._resumed.place) if self._resumed is not None else ""

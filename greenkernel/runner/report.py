@@ -20,6 +20,7 @@ _FLUSH_EVERY_S = 0.2
 _PROGRESS_EVERY_S = 0.5
 _MERGE_UP_TO = 64_000
 _SHIPPED = ("*.rec", f"*{CHECKPOINT}")
+LEFT_OUT = "records and snapshots take as much as they may of a run (run_size)"
 
 
 class Reporter:
@@ -55,6 +56,8 @@ class Reporter:
         self._counts = dict.fromkeys(("stdout", "stderr", "displays"), 0)
         self.outbox = Outbox()
         self.snapshots: SnapshotSpool | None = None
+        self.most_bytes: int | None = None
+        self._left_out: set[str] = set()
         self._lock = threading.Lock()
         self._ship_lock = threading.Lock()
         self._stop = threading.Event()
@@ -93,6 +96,17 @@ class Reporter:
     def record_bytes(self) -> int:
         """Bytes of the records shipped so far."""
         return sum(list(self._shipped.values()))
+
+    @property
+    def left_out(self) -> int:
+        """Records that were not shipped because there is no room for them."""
+        return len(self._left_out)
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the records made here that were shipped, in [0, 1]."""
+        made = len(self._shipped) + len(self._left_out)
+        return len(self._shipped) / made if made else 1.0
 
     def finish(self) -> None:
         """Stop the thread and ship all that is left; faults of the store are raised here, not hidden."""
@@ -153,18 +167,30 @@ class Reporter:
 
     def _ship_records(self) -> None:
         for name, record in self.outbox.waiting():
-            self._store.put_record(self._epoch, name, record)
-            self._shipped[name] = len(record)
+            if self._has_room(name, len(record)):
+                self._store.put_record(self._epoch, name, record)
+                self._shipped[name] = len(record)
             self.outbox.shipped(name)
         for path in sorted(path for pattern in _SHIPPED for path in self._spool.glob(pattern)):
-            if path.name not in self._shipped:
+            if path.name not in self._shipped and path.name not in self._left_out:
                 try:
                     data = path.read_bytes()
                 except FileNotFoundError:  # a newer checkpoint has taken its place
                     continue
+                if not self._has_room(path.name, len(data)):
+                    continue
                 self._store.put_record(self._epoch, path.name, data)
                 self._shipped[path.name] = len(data)
                 self._tidy(older(path.name, self._shipped))
+
+    def _has_room(self, name: str, size: int) -> bool:
+        """False where a record is left out: the run goes on all the same, and a move does that part of it again."""
+        replaced = sum(self._shipped[one] for one in older(name, self._shipped))
+        taken = self.record_bytes - replaced + (self.snapshots.stored_bytes if self.snapshots is not None else 0)
+        if self.most_bytes is None or taken + size <= self.most_bytes:
+            return True
+        self._left_out.add(name)
+        return False
 
 
 def now() -> datetime:

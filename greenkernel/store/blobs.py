@@ -6,8 +6,10 @@ import hmac
 import mmap
 import os
 import re
+from datetime import timedelta
 from typing import Protocol
 
+from greenkernel.clock import Clock, RealClock
 from greenkernel.errors import IntegrityError, PermanentError
 from greenkernel.store.hashing import AddressHash, keyed_hash
 from greenkernel.store.objects import ObjectStore
@@ -15,6 +17,8 @@ from greenkernel.store.objects import ObjectStore
 # What hashing on all cores and writing may take besides the bytes themselves.
 _SPARE_BYTES = (64 << 20) + (os.cpu_count() or 1) * (4 << 20)
 _ADDRESS = re.compile(r"[0-9a-f]{64}")
+# A blob that no run names is removed when it is older than this: whoever has written it may be about to name it.
+GRACE = timedelta(days=1)
 
 
 class BlobWriter(Protocol):
@@ -43,11 +47,15 @@ class Blobs:
     Args:
         objects: The store.
         key: 32 bytes; who does not have it can neither forge nor guess an address.
+        clock: Time, by which blobs are old.
+        guarded: No blob is removed while these are written, so that old ones can be relied on.
     """
 
-    def __init__(self, objects: ObjectStore, key: bytes) -> None:
+    def __init__(self, objects: ObjectStore, key: bytes, clock: Clock | None = None, *, guarded: bool = False) -> None:
         self._objects = objects
         self._key = key
+        self._clock = clock or RealClock()
+        self._guarded = guarded
         self._known: set[str] = set()
 
     def address(self, data: bytes | memoryview) -> str:
@@ -57,19 +65,40 @@ class Blobs:
     def put(self, data: bytes | memoryview) -> str:
         """Store bytes unless they are there already; returns their address.
 
+        Without a guard old ones are written again, which makes them young: no run may name them any more, and then they
+        are about to be removed.
+
         Raises:
             MemoryError: This process has too little memory left.
         """
         _check_memory()
         address = self.address(data)
-        if address not in self._known and self._objects.size(name_of(address)) != len(memoryview(data).cast("B")):
+        if address not in self._known and not self._is_kept(address, memoryview(data).cast("B").nbytes):
             self._objects.put(name_of(address), data)
         self._known.add(address)
         return address
 
+    def _is_kept(self, address: str, size: int) -> bool:
+        info = self._objects.info(name_of(address))
+        if info is None or info.bytes != size:
+            return False
+        return self._guarded or info.modified_at > self._clock.now() - GRACE / 2
+
+    def is_own(self, address: str, size: int) -> bool:
+        """True where these bytes were written with this key: other homes may have their blobs in the same store."""
+        if not _ADDRESS.fullmatch(address):  # what somebody who was cut off has left
+            return False
+        hasher = AddressHash(self._key)
+        for piece in self._objects.pieces(name_of(address), size) or ():
+            hasher.update(piece)
+        return hmac.compare_digest(hasher.address(), address)
+
     def has(self, address: str) -> bool:
-        """True where the blob is in the store."""
-        return self._objects.size(name_of(address)) is not None
+        """True where the blob is in the store now; one that is not is written again by the next `put`."""
+        if self._objects.size(name_of(address)) is not None:
+            return True
+        self._known.discard(address)
+        return False
 
     def get(self, address: str) -> memoryview:
         """The bytes behind an address, verified.

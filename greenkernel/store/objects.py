@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -107,13 +108,19 @@ class ObjectStore:
                 return False
             return True
 
-    def size(self, name: str) -> int | None:
-        """Bytes of an object, or None where there is no such object."""
+    def info(self, name: str) -> ObjectInfo | None:
+        """Size and age of an object, or None where there is no such object."""
         with self._translated(name):
             try:
-                return int(obstore.head(self._store, name)["size"])
+                meta = obstore.head(self._store, name)
             except (FileNotFoundError, exceptions.NotFoundError):
                 return None
+            return ObjectInfo(name=name, bytes=int(meta["size"]), modified_at=meta["last_modified"])
+
+    def size(self, name: str) -> int | None:
+        """Bytes of an object, or None where there is no such object."""
+        info = self.info(name)
+        return None if info is None else info.bytes
 
     def listing(self, prefix: str, *, after: str | None = None) -> list[ObjectInfo]:
         """Objects below a folder-like prefix in the order of their names, those after the name ``after`` only."""
@@ -148,6 +155,14 @@ class ObjectStore:
                     obstore.delete(self._store, name)
                 except (FileNotFoundError, exceptions.NotFoundError):
                     continue
+
+    def remove_empty_folders(self, prefix: str) -> None:
+        """Remove what a store of files still has of a folder without objects; they would be listed for ever."""
+        if self._folder is None or not _PLAIN_NAME.fullmatch(prefix):
+            return
+        for place, _, _ in os.walk(self._folder / prefix, topdown=False):
+            with suppress(OSError):  # somebody has just written into it
+                Path(place).rmdir()
 
     def presign(self, name: str, *, valid_s: float) -> str:
         """A URL that reads one object by plain HTTP GET without credentials.

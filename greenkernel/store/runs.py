@@ -410,6 +410,7 @@ class RunStore:
         """Remove the run's own objects, its end last, so that a run that is half removed has ended all the same."""
         names = [info.name for info in self.objects.listing(self._base)]
         self.objects.delete(*sorted(names, key=lambda name: name.startswith(f"{self._base}/end")))
+        self.objects.remove_empty_folders(self._base)
 
     def _epoch_numbers(self) -> list[int]:
         return sorted(int(name) for name in self.objects.folders(f"{self._base}/epochs") if name.isdigit())

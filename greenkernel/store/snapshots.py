@@ -126,6 +126,10 @@ class SnapshotStore:
         """Keep one part."""
         self._run.objects.put(f"{self._base}/{address}", data)
 
+    def parts(self) -> dict[str, int]:
+        """Bytes of each part that is there, whichever epoch has left it, by its address."""
+        return {info.name.rsplit("/", 1)[-1]: info.bytes for info in self._run.objects.listing(self._base)}
+
     def delete_parts(self, *addresses: str) -> None:
         """Remove parts that no snapshot names any more."""
         self._run.objects.delete(*(f"{self._base}/{address}" for address in addresses))
@@ -163,3 +167,8 @@ def newest_first(refs: tuple[RecordRef, ...]) -> list[RecordRef]:
     """The snapshots among records; the newest is the one of the last epoch with the highest number."""
     found = [ref for ref in refs if ref.name.endswith(SUFFIX)]
     return sorted(found, key=lambda ref: ref.name, reverse=True)
+
+
+def number_of(name: str) -> int:
+    """The number of a snapshot in its epoch, by its name."""
+    return int(name.removesuffix(SUFFIX).rsplit("-", 1)[-1])

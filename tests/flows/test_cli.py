@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from greenkernel.home import Home
+from tests.flows.conftest import eventually
 
 
 def greenkernel(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -98,6 +99,53 @@ def test_cancelled_resumed_purged(home: Home, tmp_path: Path) -> None:
     purged = greenkernel("runs", "cancel", "cell.py", "--purge", cwd=tmp_path)
     assert "logs, records and payload are removed" in purged.stdout, purged.stderr
     assert "there is no run" in greenkernel("runs", "show", "cell.py", cwd=tmp_path).stderr
+
+
+def test_what_a_home_takes_and_what_goes(home: Home, tmp_path: Path) -> None:
+    """Sizes and limits are shown; a dry run lists what would go and leaves it; then it goes, and its blobs later."""
+    (home.settings.home / "settings.toml").write_text('run_size = "1GiB"\n')
+    text = "print('x')\nopen('out.txt', 'w').write('y' * 9000)"
+    assert 0 == greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path).returncode
+    eventually(lambda: not home.journal.entries(only_open=True))
+    shown = greenkernel("runs", "usage", cwd=tmp_path).stdout
+    limits = ("7 days after the end (keep_days)", "at most 1 GiB of a run (run_size)", "at most 100 GiB (store_size)")
+    for part in ("runs: 1, 0 of them open", *limits, "settings.toml"):
+        assert part in shown
+    before = json.loads(greenkernel("runs", "usage", "--json", cwd=tmp_path).stdout)
+    assert (1, 0) == (before["runs"], before["unused_bytes"])
+    assert before["blobs_bytes"] > 9000
+    assert "0 runs (0 B)" in greenkernel("runs", "prune", "--dry-run", cwd=tmp_path).stdout
+    would = greenkernel("runs", "prune", "--days", "0", "--dry-run", cwd=tmp_path).stdout.splitlines()
+    assert home.journal.entries()[0].id in would[2]
+    assert "cell.py" in would[2]
+    assert would[-1].endswith("would be removed")
+    gone = greenkernel("runs", "prune", "--days", "0", cwd=tmp_path)
+    assert would[-1].replace("would be removed", "removed") == gone.stdout.strip(), gone.stderr
+    after = json.loads(greenkernel("runs", "usage", "--json", cwd=tmp_path).stdout)
+    assert (0, 0) == (after["runs"], after["runs_bytes"])
+    assert before["blobs_bytes"] == after["unused_bytes"]
+
+
+@pytest.mark.parametrize("days", ["-1", "abc", "nan", "1e9", ""])
+def test_days_that_are_none(days: str, home: Home, tmp_path: Path) -> None:
+    """Said in a sentence; nothing is removed."""
+    done = greenkernel("runs", "prune", "--days", days, cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert f"--days: {days!r} is no number of days. Write 7 or 0.5" in done.stderr
+
+
+def test_more_than_a_run_may_take(home: Home, tmp_path: Path) -> None:
+    """Refused with the largest thing, before anything runs; a size that is none is said with its file."""
+    (home.settings.home / "settings.toml").write_text('run_size = "1kB"\n')
+    (tmp_path / "big.csv").write_text("x" * 2000)
+    done = greenkernel("train", script(tmp_path, "print(open('big.csv').read())"), cwd=tmp_path)
+    assert 2 == done.returncode
+    assert "a run may take 1000 B (run_size); the largest is big.csv" in done.stderr
+    assert "settings.toml" in done.stderr
+    (home.settings.home / "settings.toml").write_text('run_size = "much"\n')
+    done = greenkernel("train", script(tmp_path, "x = 1"), cwd=tmp_path)
+    assert 2 == done.returncode
+    assert "run_size: 'much' is no size" in done.stderr
 
 
 def test_a_file_that_is_not_there(home: Home, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from greenkernel import attach, train
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.records import RunState
-from tests.flows.conftest import eventually
-from tests.flows.test_product import SLOW_FOREST, data, quick, started
+from greenkernel.store.runs import run_ids
+from greenkernel.upkeep import NOTE_FILE, Upkeep
+from tests.flows.conftest import end_controllers, eventually
+from tests.flows.test_product import SLOW_FOREST, data, quick, runner_pid, started
 
 
 def test_resumed_from_its_records(home: Home) -> None:
@@ -99,3 +103,34 @@ def test_purged(home: Home) -> None:
     assert kept._store.named_blobs() == {path.name for path in Path(home.settings.home / "store" / "blobs").iterdir()}
     kept.purge()
     assert not [path for path in (home.settings.home / "store").rglob("*") if path.is_file()]
+
+
+def test_the_controller_removes_old_runs_by_itself(home: Home) -> None:
+    """A run that has been over for longer than ``keep_days`` goes when the next one is sent, which is not disturbed."""
+    old = quick(home, "x = 1").wait(60)
+    eventually(lambda: not home.journal.entries(only_open=True))
+    end_controllers(home.settings.home)
+    for note in home.settings.home.glob(NOTE_FILE):  # as if that had been yesterday
+        note.unlink()
+    (home.settings.home / "settings.toml").write_text("keep_days = 0.00001")
+    new = quick(home, "y = 2").wait(60)
+    eventually(lambda: (home.settings.home / NOTE_FILE).exists())
+    assert 2 == new.names["y"]
+    assert old.id not in run_ids(home.objects)
+    assert "1 run (" in Upkeep(home).usage().tidied
+
+
+def test_records_have_a_limit(home: Home) -> None:
+    """What there is no room for is not kept, which is said; a run that is killed goes on from what was kept."""
+    (home.settings.home / "settings.toml").write_text('run_size = "2MB"')
+    run = quick(Home.open(), SLOW_FOREST, data())
+    eventually(lambda: (said := run.progress) is not None and "run_size" in said.why_not_kept)
+    os.kill(runner_pid(run), signal.SIGKILL)
+    run.wait(120)
+    assert RunState.DONE == run.state, run.detail
+    progress = run.progress
+    assert progress is not None
+    assert 0 < progress.reused_tasks < 160
+    store = Path(home.settings.home / "store" / "runs" / run.id)
+    kept = [path for path in store.rglob("*") if path.parent.name in ("records", "parts")]
+    assert 0 < sum(path.stat().st_size for path in kept) <= 2_000_000

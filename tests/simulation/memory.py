@@ -63,9 +63,13 @@ class MemoryStore:
 
         return self._faults.call(_effect(name), self._actor, do)
 
-    def size(self, name: str) -> int | None:
+    def info(self, name: str) -> ObjectInfo | None:
         data = self._shelf.objects.get(name)
-        return None if data is None else len(data)
+        return None if data is None else ObjectInfo(name=name, bytes=len(data), modified_at=datetime.now(UTC))
+
+    def size(self, name: str) -> int | None:
+        info = self.info(name)
+        return None if info is None else info.bytes
 
     def listing(self, prefix: str, *, after: str | None = None) -> list[ObjectInfo]:
         def do() -> list[ObjectInfo]:

@@ -39,6 +39,21 @@ def test_two_processes_worth_of_journals(tmp_path: Path) -> None:
     assert ["a"] == [e.id for e in two.entries()]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_journal_that_nobody_has_is_closed(tmp_path: Path) -> None:
+    """At once, so that its disk can be taken away."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.add(entry("a"))
+
+    def held() -> list[Path]:
+        links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return [path for path in links if str(path.readlink()).startswith(str(tmp_path))]
+
+    assert held()
+    del journal
+    assert [] == held()
+
+
 @pytest.mark.parametrize("damage", ["garbage", "newer"])
 def test_a_journal_that_cannot_be_used_is_put_aside(damage: str, tmp_path: Path) -> None:
     """A damaged journal, or one of a newer version, is kept beside and a new one is begun."""

@@ -148,6 +148,9 @@ RUNNING = replace(OPEN, claim=CLAIM, progress=PROGRESS, jobs=(job(1),))
 MOVING = replace(RUNNING, plan=MOVE)
 QUIET = replace(RUNNING, jobs=(), silent_sites=frozenset("a"), quiet_s=LOST_AFTER_S)
 LEFT = replace(MOVING, drained=DRAINED, jobs=(job(1, phase=JobPhase.ENDED, exit_code=0),))
+MOVED = replace(MOVING, epochs=(epoch(1), epoch(2, "b", trigger="plan")), jobs=(job(2, "b"),))
+A = frozenset("a")
+LEFT_ON_A = "what it had on a may still be there, and goes when that can be reached"
 NO_A = {site: offer for site, offer in OFFERS.items() if site != "a"}
 ASKING = replace(MOVING, request=replace(NEW.request, move="ask"))
 ERROR = CellError(type_name="ValueError", message="bad", frames=(), text="")
@@ -449,6 +452,27 @@ def test_a_run_that_waits_says_when_in_the_reader_s_time() -> None:
     """Nine seconds past noon in UTC is nine past one in Berlin."""
     seen = replace(READY, plan=plan(("a", 9, 90)))
     assert "starts on a at 13:00:09" == describe(seen, ZoneInfo("Europe/Berlin"))[1]
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen"),
+    [
+        ("on b", MOVED),
+        (
+            "on b; what it had on a may still be there, and goes when that can be reached",
+            replace(MOVED, silent_sites=A),
+        ),
+        ("b cannot be reached; the job goes on there", replace(MOVED, silent_sites=frozenset("b"))),
+        (
+            LEFT_ON_A,
+            replace(MOVED, silent_sites=A, end=End(state=RunState.DONE, at=NOW), jobs=()),
+        ),
+        ("", replace(MOVED, end=End(state=RunState.DONE, at=NOW), jobs=())),
+    ],
+)
+def test_what_is_left_on_a_site_that_does_not_answer_is_said(expected: str, seen: Seen) -> None:
+    """Data that must not leave a region may be there still: it is said as long as that is so."""
+    assert expected == describe(seen, UTC)[1]
 
 
 def test_closed_only_when_every_site_is_known_to_be_clean() -> None:

@@ -77,6 +77,7 @@ class Keeper(Points):
 
     Attributes:
         why_not: Why the last snapshot could not be taken; None where it could.
+        is_late: One was due, and the last one was still on its way to the store.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Keeper(Points):
         )
         self._parked = self._has_written = False
         self.why_not: str | None = None
+        self.is_late = False
 
     # --- the cell's thread ---
 
@@ -111,7 +113,8 @@ class Keeper(Points):
         if not self._leaving and not self._pays():
             self._rest(self._began + self._pace.least_s())
             return
-        if not self._leaving and self._process.is_busy():
+        self.is_late = not self._leaving and self._process.is_busy()
+        if self.is_late:
             self._rest(time.monotonic() + self._pace.least_s())
             return
         began = time.monotonic()

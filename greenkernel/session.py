@@ -502,6 +502,10 @@ def train(
     """
     home = home or Home.open()
     names = namespace if namespace is not None else {}
+    if not isinstance(names, dict):
+        raise UserError(
+            f"namespace is a {type(names).__name__}", what_to_do="Give a dict of names and values, such as globals()"
+        )
     text, scope = _as_cell(source, args, kwargs, names)
     folder = (folder or Path.cwd()).resolve()
     wanted = resolve(options)

@@ -219,6 +219,8 @@ class _Origin:
             inner = Inner()
             sent = load(self.payload, self._blobs, self._space, track=self.track, inner=inner)
             self._sent = {**{returned.inner_name(n): inner.objects[n] for n in inner.owners}, **sent}
+        if name not in (self._sent or {}) and name in self._space:
+            return self._space[name]  # a function has brought it along, whose global names are not the notebook's
         return (self._sent or {})[name]
 
 

@@ -70,7 +70,8 @@ class Desk:
             files=touch.files,
             settings=touch.settings,
         )
-        self._notebook.add(run, sent, reads, cell)
+        mine = self._since.bound_anew(run.id, {*submission.capture.binds, *reads}, self._shell.user_ns)
+        self._notebook.add(run, sent, reads, cell, frozenset(mine))
 
     def before_cell(self, tree: ast.Module) -> ast.Module:
         """Called with each cell before it runs; waits for what it needs.

@@ -22,6 +22,7 @@ class Pending:
         run: The run.
         number: Its place in the order of submissions.
         cell: The number of the notebook's cell that sent it.
+        mine: Names that stay as they are here.
         touch: What that cell may touch.
         held: ``id`` of what it may change in place and all that this holds; None where that is too much to say.
         digests: Contents of what it may change in place, as they were when it was sent.
@@ -31,6 +32,7 @@ class Pending:
     run: Any
     number: int
     cell: int
+    mine: frozenset[str]
     touch: Touch
     held: set[int] | None
     digests: Mapping[str, str | None]
@@ -56,7 +58,9 @@ class Notebook:
         """In the order of submission."""
         return tuple(self._pending)
 
-    def add(self, run: Any, touch: Touch, reads: frozenset[str], cell: int) -> Pending:
+    def add(
+        self, run: Any, touch: Touch, reads: frozenset[str], cell: int, mine: frozenset[str] = frozenset()
+    ) -> Pending:
         """A run was sent: what it will bind and has no value yet gets a placeholder.
 
         Args:
@@ -64,6 +68,7 @@ class Notebook:
             touch: What its cell may touch.
             reads: Names that travelled.
             cell: The number of its cell.
+            mine: Names that were bound here since the run was sent; they stay.
         """
         self._submitted += 1
         space = self._namespace
@@ -72,6 +77,7 @@ class Notebook:
             run=run,
             number=self._submitted,
             cell=cell,
+            mine=mine,
             touch=touch,
             held=reached(changing.values()),
             digests={name: digest(value, space) for name, value in changing.items()},
@@ -103,9 +109,10 @@ class Notebook:
 
         A name that was bound anew meanwhile keeps its new value; of two runs the one that was sent later wins.
         """
-        kept: set[str] = set()
-        messages = []
-        for name in pending.touch.binds:
+        kept = set(pending.mine)
+        back = set(pending.run.names_back) if kept else kept
+        messages = [kept_text(pending.run.id, name) for name in sorted(kept & back)]
+        for name in pending.touch.binds - kept:
             known, by = self._known.get(name, (_MISSING, 0))
             now = self._namespace.get(name, _MISSING)
             if by > pending.number:

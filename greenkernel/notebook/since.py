@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import ModuleType
 
 from greenkernel.store.references import GONE, reference
 
@@ -24,9 +25,9 @@ class Since:
             self._noted.popitem(last=False)
 
     def bound_anew(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> list[str]:
-        """Names that have been bound since; of a run that this kernel has not sent, all that there are."""
+        """Names that have been bound since; of a run that this kernel has not sent, all that there are but modules."""
         noted = self._noted.get(run)
-        there = [name for name in names if name in namespace]
+        there = [name for name in names if name in namespace and not isinstance(namespace[name], ModuleType)]
         if noted is None:
             return there
         return [name for name in there if name in noted and noted[name]() is not namespace[name]]

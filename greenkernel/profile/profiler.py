@@ -251,6 +251,7 @@ class Profiler:
 
     def _process(self, cores: int) -> SliceProcess:
         folder = self.folder / f"slice-{len(self._processes) + 1}"
+        shutil.rmtree(folder, ignore_errors=True)  # a controller that was killed has left it
         folder.mkdir(parents=True)
         process = SliceProcess(self.setup, folder, cores, self.check)
         self._processes.append(process)

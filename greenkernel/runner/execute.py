@@ -102,6 +102,7 @@ def execute(
 
         fill = shell.displayhook.fill_exec_result
         shown = _Shown(bundle, result, fill, brought, quiet=ends_with_semicolon(python))
+        _loop()  # what it tells loggers is nothing of the cell's
         if surroundings is not None:
             surroundings.begin()
         shell.display_trap.hook = shown
@@ -235,14 +236,18 @@ def _compiled(shell: Any, node: Step, file_name: str) -> CodeType:
 
 def _in_loop(steps: Coroutine[Any, Any, BaseException | None]) -> BaseException | None:
     """A task has a context of its own: what is set in it, such as numpy's print options, is set here afterwards."""
-    from IPython.core.async_helpers import get_asyncio_loop
-
-    loop, context = get_asyncio_loop(), contextvars.copy_context()
+    loop, context = _loop(), contextvars.copy_context()
     error: BaseException | None = loop.run_until_complete(loop.create_task(steps, context=context))
     for variable, value in context.items():
         if variable.get(_UNSET) is not value:
             variable.set(value)
     return error
+
+
+def _loop() -> Any:
+    from IPython.core.async_helpers import get_asyncio_loop
+
+    return get_asyncio_loop()
 
 
 async def _steps(steps: Iterator[CodeType], namespace: dict[str, Any]) -> BaseException | None:

@@ -100,9 +100,10 @@ def _changed_in_place(mine: Any, value: Any) -> bool:
 def modules_below(root: Path) -> Iterator[ModuleType]:
     """Loaded modules whose sources lie below a folder, but not in an environment."""
     below, prefix = f"{root}/", f"{sys.prefix}/"
-    for name, module in list(sys.modules.items()):
+    mine = sys.modules.get("__main__")  # under another name, too, once multiprocessing is imported
+    for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if name == "__main__" or not isinstance(module, ModuleType) or not isinstance(file, str):
+        if module is mine or not isinstance(module, ModuleType) or not isinstance(file, str):
             continue
         if file.startswith(below) and not file.startswith(prefix) and not any(part in file for part in _INSTALLED):
             yield module

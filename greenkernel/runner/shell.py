@@ -80,6 +80,10 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
         def enable_gui(self, gui: str | None = None) -> None:
             """There is no screen; ``%matplotlib inline`` asks all the same."""
 
+        def ask_exit(self) -> None:
+            """``exit()``: there is no kernel that it could end, but the cell, or the script."""
+            raise SystemExit
+
         def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
             """An error that does not end the cell, such as that of a ``__repr__``."""
             data = {"ename": etype.__name__, "evalue": str(evalue), "traceback": list(stb)}

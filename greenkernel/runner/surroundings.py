@@ -132,7 +132,9 @@ def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:
             messages.append(f"{kind.title} ({', '.join(kept)}) stay as they are here: they were changed here meanwhile")
         wanted = {key: value for key, value in changes.items() if key not in kept}
         if wanted and not put(kind, wanted, root):
-            messages.append(f"{kind.title} ({', '.join(wanted)}) could not be set here as the cell has set them")
+            there = _taken(kind, root) or {}
+            left = [key for key, value in wanted.items() if not _same(there.get(key), value)]
+            messages.append(f"{kind.title} ({', '.join(left)}) could not be set here as the cell has set them")
     return messages
 
 

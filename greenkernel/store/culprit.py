@@ -31,6 +31,7 @@ _ADVICE = {
     "traceback": "Leave it out",
 }
 _DEFAULT_ADVICE = "Make it inside the cell, or keep it out of what the cell reads"
+_ADVICE_ON_RETURN = "Close it or delete the name at the end of the cell, and keep what is needed in another form"
 
 
 class CannotTravelError(UserError):
@@ -72,7 +73,8 @@ def refusal(
     reader = f" (read by {needed_by})" if needed_by else ""
     said = error.why if isinstance(error, RefusedError) else "" if advice else _first_line(error)
     what = f"{path}{reader} cannot travel, it is {label}{f': {said}' if said else ''}"
-    return CannotTravelError(name, what, what_to_do=advice or _DEFAULT_ADVICE)
+    back = _ADVICE_ON_RETURN if returns and not on_gpu(part) else None
+    return CannotTravelError(name, what, what_to_do=back or advice or _DEFAULT_ADVICE)
 
 
 def _described(part: object) -> tuple[str, str | None]:

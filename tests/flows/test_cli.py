@@ -44,6 +44,43 @@ def test_a_failing_file(home: Home, tmp_path: Path) -> None:
     assert "line 2" in done.stderr
 
 
+SDK = """
+import greenkernel
+n, secrets = 5, ["mine"]
+held = [1]
+def push():
+    held.append(2)
+    return len(held)
+@greenkernel.task(no_profile=True)
+def job(k):
+    return k + push()
+if __name__ == "__main__":
+    for n_there in (1, 2):
+        print(greenkernel.train("out = n", namespace={"n": n_there}, no_profile=True, wait=True).names)
+    print(greenkernel.train("out = 'secrets' in globals()", no_profile=True, wait=True).names)
+    print(greenkernel.train("out = push()", namespace={"push": push}, no_profile=True, wait=True).names)
+    print(job(1).wait().loaded().value, n, held)
+"""
+
+
+def test_names_of_a_script_are_its_own(home: Home, tmp_path: Path) -> None:
+    """A cell has the names that it was given, and of the script's those that its functions use."""
+    (tmp_path / "sdk.py").write_text(SDK)
+    done = subprocess.run(
+        [sys.executable, "sdk.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+    expected = ["{'out': 1}", "{'out': 2}", "{'out': False}", "{'held': [1, 2], 'out': 2}", "3 5 [1]"]
+    assert expected == done.stdout.splitlines()
+
+
+def test_exit_ends_a_script(home: Home, tmp_path: Path) -> None:
+    """As it does when Python runs it; what comes after it is not done."""
+    file = script(tmp_path, "print('before')\nexit()\nprint('after')\n")
+    done = greenkernel("train", file, "--no-profile", cwd=tmp_path)
+    assert (0, "before\n") == (done.returncode, done.stdout), done.stderr
+
+
 def test_lists_and_reports(home: Home, tmp_path: Path) -> None:
     """Runs, sites and receipts are listed as text and as JSON."""
     greenkernel("train", script(tmp_path, "x = 1"), "--no-profile", "--name", "tiny", cwd=tmp_path)

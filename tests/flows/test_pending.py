@@ -217,6 +217,19 @@ def test_a_restarted_kernel_takes_its_run_back(kernel: Kernel) -> None:
     assert "7\n" == kernel.run("print(result)").text()
 
 
+def test_what_a_restarted_kernel_has_bound_stays(kernel: Kernel) -> None:
+    """Names that a new kernel has bound before it takes a run back are its own; the run's are in its names."""
+    kernel.run("counts, free = [0], None")
+    first = kernel.run(TRAIN + BUSY * 3 + "import math\ncounts.append(1)\nresult, free = 7, 'run'")
+    kernel.restart()
+    kernel.run("import math\ncounts, result = ['mine'], 'mine'")
+    again = kernel.run(f"%greenruns attach {run_id(first)}")
+    assert "mine ['mine'] run\n" == kernel.run("print(result, counts, free)").text()
+    assert "result was bound anew in the notebook meanwhile and stays so" in again.words
+    assert "counts was bound anew in the notebook meanwhile and stays so" in again.words
+    assert "math was bound" not in again.words
+
+
 def test_nobody_chose(kernel: Kernel) -> None:
     """A run that waits for a choice gets the recommended site as soon as a cell needs it, and the cell says so."""
     kernel.run("%%greentrain --no-profile\nresult = 8")

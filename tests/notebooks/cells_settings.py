@@ -252,6 +252,11 @@ CASES = (
         then=("os.path.basename(os.getcwd())",),
     ),
     Case(
+        shows="all that is logged is shown",
+        before=("import logging\nlogging.basicConfig(level=logging.DEBUG)",),
+        cell="logging.getLogger('mine').debug('shown')\nimport asyncio",
+    ),
+    Case(
         shows="the module path before",
         before=("import sys\nsys.path.append('lib')\nsys.path.insert(0, '/nowhere')",),
         files=(("lib/beside_far.py", "value = 5\n"),),

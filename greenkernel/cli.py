@@ -86,11 +86,12 @@ def _add_sites(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
-    from greenkernel.commands import write_receipt
+    from greenkernel.commands import check_receipt, write_receipt
     from greenkernel.follow import follow
     from greenkernel.records import RunState
     from greenkernel.voices import Terminal
 
+    check_receipt(given.json)
     home, run = _submit(given)
     try:
         follow(run, Terminal(), zone=home.settings.timezone)
@@ -121,9 +122,11 @@ def _bring(run: Any) -> None:
 
 
 def _predict(given: argparse.Namespace) -> int:
+    from greenkernel.commands import check_receipt
     from greenkernel.panel.text import plan_text, predictions_text, profile_text
     from greenkernel.session import Forecast
 
+    check_receipt(given.json)
     given.dry_run = True
     path, given.json = given.json, None
     home, run = _submit(given)
@@ -156,7 +159,12 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
         with tokenize.open(path) as file:  # as Python reads it: its coding line, its byte order mark
             text = file.read()
     except (OSError, SyntaxError, UnicodeDecodeError) as e:
-        raise UserError(f"{given.file} cannot be read ({e})", what_to_do="Name a Python file") from e
+        todo = (
+            "Name a Python file"
+            if isinstance(e, OSError)
+            else "Save it as UTF-8, or name its encoding in its first line"
+        )
+        raise UserError(f"{given.file} cannot be read ({e})", what_to_do=todo) from e
     home = _home(given)
     # As Python does it: modules are looked for beside the script, files from where it is started.
     sys.path.insert(0, str(path.absolute().parent))

@@ -287,6 +287,18 @@ def move_policy(move: str | None, say: Callable[[str], None], *, answerable: boo
     return "never"
 
 
+def check_receipt(path: str | None) -> None:
+    """Refuse a file that cannot be written, before the run.
+
+    Raises:
+        UserError: It is a folder, or its folder is not there.
+    """
+    target = Path(path).expanduser() if path is not None else None
+    if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
+        what = "is a folder" if target.is_dir() else "lies in a folder that is not there"
+        raise UserError(f"{path} {what}", where="--json", what_to_do="Name a file for the receipt")
+
+
 def write_receipt(run: Run, path: str | None) -> None:
     """Write the receipt to the file that ``--json`` names."""
     receipt = run.receipt
@@ -294,7 +306,6 @@ def write_receipt(run: Run, path: str | None) -> None:
         return
     target = Path(path).expanduser()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(receipt.to_json() + "\n", encoding="utf-8")
     except OSError as e:
         raise UserError(f"the receipt cannot be written ({e})", where="--json") from e

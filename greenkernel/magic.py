@@ -59,13 +59,14 @@ class Magics:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
-        from greenkernel.commands import move_policy, words
+        from greenkernel.commands import check_receipt, move_policy, words
 
         if {"--help", "-h"} & set(words(line)):
             print(_train_parser().format_help())
             return None
         given = _train_parser().parse_args(words(line))
         given.move = move_policy(given.move, lambda text: self._voice().say(text), answerable=self._can_answer())
+        check_receipt(given.json)
         home = self._home(given.sites)
         inside = self._is_inside()
         leaves = not given.wait and not given.dry_run and not inside and self._can_click()

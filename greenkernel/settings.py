@@ -8,7 +8,7 @@ import re
 import secrets
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -255,7 +255,9 @@ def _read(path: Path, kind: type[T]) -> T | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as e:
+    except UnicodeDecodeError as e:
+        raise UserError(f"the file is no UTF-8 ({e})", where=str(path), what_to_do="Save it as UTF-8") from e
+    except OSError as e:
         raise UserError(f"the file cannot be read ({e})", where=str(path)) from e
     try:
         return msgspec.toml.decode(text, type=kind)
@@ -276,7 +278,7 @@ def _explained(error: msgspec.ValidationError, path: Path, text: str) -> UserErr
     where = f"{path}, line {_line_of(key, text)}" if key and _line_of(key, text) else str(path)
     if not unknown:
         plain = re.sub(r" - at `[^`]*`$", "", message)
-        return UserError(f"{key or 'the file'}: {plain}", where=where, what_to_do="Correct this value")
+        return UserError(f"{key or 'the file'}: {plain}", where=where, what_to_do=_advice(key, message))
     known = [field.name for struct in (SiteConfig, ClockConfig, SitesFile, UserSettings) for field in _fields(struct)]
     near = difflib.get_close_matches(keys[0], known, n=1)
     return UserError(
@@ -284,6 +286,18 @@ def _explained(error: msgspec.ValidationError, path: Path, text: str) -> UserErr
         where=where,
         what_to_do=f"Did you mean {near[0]!r}?" if near else f"Settings are: {', '.join(sorted(set(known)))}",
     )
+
+
+def _advice(key: str, message: str) -> str:
+    if message.startswith("Invalid enum value"):
+        values = [get_args(field.type) for struct in (SiteConfig, ClockConfig) for field in _fields(struct)
+                  if field.name == key]  # fmt: skip
+        return f"Use one of {', '.join(map(str, values[0]))}" if values and values[0] else "Correct this value"
+    if "missing required field `sites`" in message:
+        return 'Name a site: [sites.near] and, below it, kind = "embedded"'
+    if "at `key` in `$.sites`" in message:
+        return "The name of a site has letters, digits, dots, underscores and hyphens, 63 at most"
+    return "Correct this value"
 
 
 def _fields(struct: type[msgspec.Struct]) -> tuple[Any, ...]:

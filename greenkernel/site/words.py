@@ -6,6 +6,8 @@ import signal
 
 from greenkernel.units import format_bytes
 
+# What a process does to itself.
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP")
 # The line of a pod's bootstrap.
 _ALL_IS_WELL = "greenkernel: installed "
 
@@ -23,7 +25,7 @@ def killed_by(number: int) -> str:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return f"killed from outside ({name})"
+    return f"crashed ({name})" if name in _CRASHES else f"killed from outside ({name})"
 
 
 def said_last(output: str) -> str:

@@ -107,6 +107,8 @@ def test_predict_ships_nothing(home: Home, tmp_path: Path) -> None:
         ("has passed", ["--due", "2020-01-01"], "x = 1"),
         ("there is no site 'nowhere'", ["--site", "nowhere"], "x = 1"),
         ("not built yet", ["--where", "a > 1"], "x = 1"),
+        ("/tmp is a folder. Name a file for the receipt", ["--json", "/tmp"], "x = 1"),
+        ("lies in a folder that is not there", ["--json", "nowhere/r.json"], "x = 1"),
         ("nothing to run", [], "# only a comment\n"),
         ("line 2", [], "x = 1\ny = (\n"),
         ("is no number of cores", ["--cores", "none"], "x = 1"),

@@ -61,6 +61,9 @@ def test_two_first_starts_agree_on_one_key(tmp_path: Path) -> None:
     [
         ("line 3: 'zome' is not a setting. Did you mean 'zone'?", GOOD + 'zome = "DE"\n'),
         ("line 2", '[sites.a]\nkind = "cloud"\n'),
+        ("Use one of embedded, kubernetes", '[sites.a]\nkind = "embeded"\n'),
+        ("Name a site: [sites.near]", ""),
+        ("The name of a site has letters", '[sites."a b"]\nkind = "embedded"\n'),
         ("line 3: pue: Expected `float`, got `str`", GOOD + 'pue = "much"\n'),
         ("line 3: pue: Expected `float` >= 1", GOOD + "pue = -1\n"),
         ("line 3: max_cores: Expected `int` >= 1", GOOD + "max_cores = 0\n"),

@@ -19,8 +19,10 @@ demo: $(READY)  ## the ECG forest: profiled, planned, shipped, moved while it ru
 	$(BIN)/greenkernel demo
 
 test: $(READY) lint  ## all tests; those of Kubernetes start real clusters where they can
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not soak and not alone'
-	$(BIN)/python -m pytest -m 'alone and not soak'
+	@failed=0; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not soak and not alone' || failed=1; \
+	$(BIN)/python -m pytest -m 'alone and not soak' || failed=1; \
+	exit $$failed
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -370,7 +370,7 @@ def test_an_exception_that_holds_a_lock_comes_without_it(tmp_path: Path) -> None
 def test_one_result_that_cannot_travel_costs_that_name_alone(tmp_path: Path) -> None:
     """The others are bound, and the reason is said."""
     space = notebook()
-    away = there_and_back("a = 1\ng = (i for i in range(3))\nb = [2]", space, tmp_path)
+    away = there_and_back("a = 1\ng = (i for i in range(3))\nnext(g)\nb = [2]", space, tmp_path)
     assert (1, [2]) == (space["a"], space["b"])
     assert "g" not in space
     assert ["g"] == list(away.result.not_returned)

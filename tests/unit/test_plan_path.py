@@ -45,11 +45,16 @@ def test_whole_slots_are_solved_exactly(asked: Problem) -> None:
 @settings(max_examples=300, deadline=None)
 @given(problems())
 def test_any_lengths_are_solved_to_a_few_percent(asked: Problem) -> None:
-    """At any lengths feasibility is exact, no plan is below the least, and the figure is that of a real path."""
+    """At any lengths feasibility is exact, no plan is below the least, and the figure is that of a real path.
+
+    Work is counted in parts of a slot, so that a leg may run half a slot longer than it has to where that is dearest.
+    """
     plan, least = solve(asked), cheapest(asked)
+    half_kwh = [option.power_w * option.pue * asked.slot_s / 3.6e6 / 2 for option in asked.options]
+    half_g = max(float(o.intensity.max()) * kwh for o, kwh in zip(asked.options, half_kwh, strict=True))
     assert math.isinf(least) == isinstance(plan, Impossible)
     if isinstance(plan, Plan):
-        assert least * (1 - 1e-9) - 1e-6 <= plan.emissions_g.mid <= 1.05 * least + 1.0
+        assert least * (1 - 1e-9) - 1e-6 <= plan.emissions_g.mid <= 1.05 * least + half_g + 1e-6
 
 
 def test_moves_are_planned_where_they_pay() -> None:

@@ -275,7 +275,10 @@ class Freshener:
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed(1)
         if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].close("all")
+            pyplot = sys.modules["matplotlib.pyplot"]
+            pyplot.close("all")
+            if hasattr(pyplot.draw_if_interactive, "called"):  # else %run of a later cell draws a new figure
+                pyplot.draw_if_interactive.called = False
 
 
 def report(shell: Any, file: str, expressions: list[str]) -> None:

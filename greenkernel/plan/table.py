@@ -19,7 +19,7 @@ from greenkernel.plan.problem import Bools, Floats, Problem, slot_starts
 
 Indices = NDArray[np.int64]
 _ROUNDING_S: Final = 1e-9
-_FINEST: Final = 8
+_FINEST: Final = 16
 # Gathered values that take about 40 ms on a laptop.
 _GATHERED: Final = 6_500_000
 

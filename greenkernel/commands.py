@@ -17,10 +17,12 @@ from greenkernel.options import Parser
 from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
 from greenkernel.records import RunState, plain
 from greenkernel.session import Run, attach, runs, sites
-from greenkernel.settings import MOST_DAYS
+from greenkernel.settings import MOST_DAYS, UserSettings
 from greenkernel.units import format_bytes
 from greenkernel.upkeep import Upkeep
 from greenkernel.voices import Voice
+
+_KEPT = f"{UserSettings().keep_days:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         ("show", "what was predicted, planned and decided"),
         ("attach", "follow a run and take its names back"),
         ("logs", "what the cell has printed"),
-        ("cancel", "stop a run everywhere; its logs and records stay 7 days, or as keep_days says"),
+        ("cancel", f"stop a run everywhere; its logs and records stay {_KEPT} days, or as keep_days says"),
         ("resume", "go on with a run that was cancelled, or that failed for no error of the cell, from its records"),
     ):
         command = what.add_parser(name, help=text)
@@ -62,7 +64,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     usage.add_argument("--json", action="store_true", help="as JSON")
     prune = what.add_parser("prune", help="remove now what is too old or too much, as the controller does once a day")
     prune.add_argument(
-        "--days", type=_days, metavar="N", help="runs that ended more than so many days ago; else keep_days (7)"
+        "--days", type=_days, metavar="N", help=f"runs that ended more than so many days ago; else keep_days ({_KEPT})"
     )
     prune.add_argument("--dry-run", action="store_true", help="only list what would go, with its size")
 

@@ -171,16 +171,21 @@ def described(value: Any) -> Any:
     return describe_all({f"part{n}": one for n, one in enumerate(parts)}, [])
 
 
-@pytest.mark.parametrize("make", [pytest.param(make, id=name.replace(" ", "_")) for name, make in CASES])
-def test_the_same_bits_from_every_third_of_a_fit(make: Make, tmp_path: Path) -> None:
-    """Stopped at its beginning, in the middle and at its last round, and gone on with by what comes after only."""
-    nothing, aside = tmp_path / "nothing", tmp_path / "aside"
+def undisturbed(make: Make, folder: Path) -> tuple[Path, Path, Any]:
+    """A folder with nothing that was kept, one for what nobody reads, and what a plain fit ends with."""
+    nothing, aside = folder / "nothing", folder / "aside"
     nothing.mkdir()
     aside.mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.random.seed(3)
-        plain = described(make())
+        return nothing, aside, described(make())
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name.replace(" ", "_")) for name, make in CASES])
+def test_the_same_bits_from_every_third_of_a_fit(make: Make, tmp_path: Path) -> None:
+    """Stopped at its beginning, in the middle and at its last round, and gone on with by what comes after only."""
+    nothing, aside, plain = undisturbed(make, tmp_path)
     whole = Stopping(aside, nothing, 0)
     with fits(whole):
         assert plain == described(make())
@@ -243,13 +248,7 @@ def test_another_text_is_left_alone(tmp_path: Path) -> None:
 )
 def test_what_works_in_its_data(make: Make, tmp_path: Path) -> None:
     """A fit that may overwrite its data is gone on with only where these are still those that it is given again."""
-    nothing, aside = tmp_path / "nothing", tmp_path / "aside"
-    nothing.mkdir()
-    aside.mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        np.random.seed(3)
-        plain = described(make())
+    nothing, aside, plain = undisturbed(make, tmp_path)
     for stop_at in range(1, 9):
         spool = tmp_path / str(stop_at)
         spool.mkdir()

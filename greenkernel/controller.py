@@ -25,6 +25,8 @@ _LOCAL_PASS_S = 0.1
 _REMOTE_PASS_S = 1.0
 _OFFERS_S = 2.0
 _LINGER_S = 20.0
+# Whoever looks whether there is a controller holds the lock for a moment: that is no controller.
+_START_S = 1.0
 _WAKE_POLL_S = 0.02
 _TIDY_EVERY_S = 600.0
 # So often may a run's pass fail for a reason that nobody foresaw.
@@ -206,7 +208,7 @@ def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:
     while True:
         lock = Lock(home.settings.home / LOCK_FILE)
         try:
-            if not lock.take():
+            if not lock.take(patience_s=_START_S):
                 return False
             Controller(home, RealClock()).run(linger_s=linger_s)
         finally:

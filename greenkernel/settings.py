@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import secrets
+import threading
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -249,6 +250,9 @@ def _key(home: Path) -> bytes:
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+# As in store/codec.py: no thread may meet a type that another one is just describing to msgspec.
+_reading = threading.Lock()
+
 
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
@@ -260,7 +264,8 @@ def _read(path: Path, kind: type[T]) -> T | None:
     except OSError as e:
         raise UserError(f"the file cannot be read ({e})", where=str(path)) from e
     try:
-        return msgspec.toml.decode(text, type=kind)
+        with _reading:
+            return msgspec.toml.decode(text, type=kind)
     except msgspec.ValidationError as e:
         raise _explained(e, path, text) from e
     except msgspec.DecodeError as e:

@@ -76,15 +76,21 @@ def _is_installed(top: str) -> bool:
     return any(Path(place).parent.name in ("site-packages", "dist-packages") for place in places if place)
 
 
-def _stamp() -> tuple[tuple[str, int], ...]:
-    """Changes when something is installed or removed."""
-    folders = [Path(place) for place in sys.path if place]
-    return tuple((str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.exists())
+def _stamp() -> tuple[tuple[str, frozenset[str]], ...]:
+    """Changes when something is installed or removed, and not when the notebook's folder gets a file."""
+    return tuple((place, _installed_in(Path(place))) for place in sys.path if place)
+
+
+def _installed_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(one.name for one in folder.iterdir() if one.suffix in (".dist-info", ".egg-info"))
+    except OSError:  # archives and what is not there
+        return frozenset()
 
 
 @lru_cache(maxsize=1)
-def _distributions(_stamp: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
-    """Top-level module -> distributions; reading all of them takes a tenth of a second."""
+def _distributions(_stamp: tuple[tuple[str, frozenset[str]], ...]) -> Mapping[str, list[str]]:
+    """Top-level module -> distributions; reading all of them takes tenths of a second."""
     return metadata.packages_distributions()
 
 

@@ -16,6 +16,8 @@ from greenkernel.session import Run
 # Output is shown as it comes, figures of the panel a little slower: people read no faster.
 _OUTPUT_S = 0.2
 _PANEL_S = 0.5
+# Below the home folder.
+SCRIPTS = "scripts"
 
 
 class Actions:
@@ -59,7 +61,7 @@ class Live:
         self._ended = ended
         self.over = False
         self._looker = Looker(run, home, can_choose=can_choose)
-        self._panel = Panel(Actions(run), zone=home.settings.timezone)
+        self._panel = Panel(Actions(run), zone=home.settings.timezone, scripts=home.settings.home / SCRIPTS)
         self._thread = threading.Thread(target=self._follow, name=f"greenkernel-{run.id}", daemon=True)
 
     def show(self) -> None:
@@ -89,6 +91,7 @@ class Live:
                         self._looker.printed(event.text)
                 if over or time.monotonic() - looked_at > _PANEL_S:
                     self._panel.update(self._looker.look())
+                    self._panel.draw()
                     looked_at = time.monotonic()
                 if over:
                     break

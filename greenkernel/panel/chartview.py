@@ -1,10 +1,18 @@
-"""The chart as a widget. Importing altair and bundling Vega take a second or two, so this is imported when needed."""
+"""The chart as a widget. Importing altair takes a second or two, so this is imported when needed."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import altair
+
+# Bundling takes two seconds, and five where the machine is busy.
+_PATIENCE_S = 60.0
 
 
 class Chart(altair.JupyterChart):  # type: ignore[misc]  # altair has no types for it
@@ -14,8 +22,8 @@ class Chart(altair.JupyterChart):  # type: ignore[misc]  # altair has no types f
     telling the views that exist of it would build them again, so that is not sent.
     """
 
-    def __init__(self) -> None:
-        super().__init__(None, embed_options={"renderer": "svg", "actions": False})
+    def __init__(self, script: str) -> None:
+        super().__init__(None, embed_options={"renderer": "svg", "actions": False}, _esm=script)
         self._quiet = False
 
     def show(self, spec: dict[str, Any]) -> None:
@@ -41,14 +49,41 @@ class Chart(altair.JupyterChart):  # type: ignore[misc]  # altair has no types f
         return bool(super()._should_send_property(key, value))
 
 
-def make_chart() -> Any:
-    """A chart that needs no network; None where this installation cannot draw one."""
+def make_chart(scripts: Path) -> Any:
+    """A chart that needs no network; None where this installation cannot draw one.
+
+    Args:
+        scripts: The folder in which its script is looked for, and into which it is put.
+    """
     try:
-        altair.JupyterChart.enable_offline()
-        return Chart()
-    except (ImportError, ValueError, OSError, RuntimeError):
+        return Chart(_script(scripts))
+    except (ImportError, ValueError, OSError, RuntimeError, subprocess.SubprocessError):
         return None
+
+
+def _script(folder: Path) -> str:
+    """Vega and what drives it in one script, made once per version.
+
+    In a process of its own: bundling holds the interpreter's lock, and the kernel would answer nothing meanwhile.
+    """
+    path = folder / f"chart-{altair.__version__}-{metadata.version('vl-convert-python')}.js"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-P", "-m", __name__, str(path)]  # the notebook's folder may have an altair.py
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=True)
+    return path.read_text(encoding="utf-8")
 
 
 def _frame(spec: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key != "datasets"}
+
+
+def _make_script(path: Path) -> None:
+    altair.JupyterChart.enable_offline()
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(str(altair.JupyterChart._esm), encoding="utf-8")
+    aside.replace(path)
+
+
+if __name__ == "__main__":
+    _make_script(Path(sys.argv[1]))

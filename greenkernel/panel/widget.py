@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import ipywidgets
@@ -67,11 +68,15 @@ class Panel:
     Args:
         actions: What clicks do.
         zone: The zone in which times are shown; None: the machine's.
+        scripts: The folder in which the chart's script is kept; it may be missing.
         publish: IPython's ``display``, or what takes its place.
     """
 
-    def __init__(self, actions: Actions, *, zone: tzinfo | None, publish: Callable[..., object] = display) -> None:
+    def __init__(
+        self, actions: Actions, *, zone: tzinfo | None, scripts: Path, publish: Callable[..., object] = display
+    ) -> None:
         self._actions = actions
+        self._scripts = scripts
         self._display = publish
         self._zone = zone
         self._lock = threading.RLock()
@@ -114,10 +119,21 @@ class Panel:
                     self._told_at, self._message.value = None, ""
                 self._refresh()
             self._publish_again()
-        if state.intensity and self._may_draw and state.phase != "ended":
-            self._may_draw = False
-            self._chart = self._make_chart()
-            self._refresh()
+
+    def draw(self) -> None:
+        """Add the chart, once there is something to draw.
+
+        The first one takes seconds (altair is imported, and its script may have to be made): not for a thread in which
+        a cell waits for its end. No chart where this installation cannot draw one.
+        """
+        state = self._state
+        if not self._may_draw or state is None or not state.intensity or state.phase == "ended":
+            return
+        from greenkernel.panel.chartview import make_chart
+
+        self._may_draw = False
+        self._chart = make_chart(self._scripts)
+        self._refresh()
 
     def close(self) -> None:
         """Take everything that can be clicked away; what is shown of the run stays."""
@@ -152,12 +168,6 @@ class Panel:
         parts += [self._no_plan, self._table, self._chart_box, self._manifest, self._slices, self._journal, self._log]
         self._root = ipywidgets.VBox([*parts, self._buttons, self._message])
         self._root.add_class("gk-panel")
-
-    def _make_chart(self) -> Any:
-        """Made after the rest is shown and without the lock, because it takes a while; None where none can be drawn."""
-        from greenkernel.panel.chartview import make_chart
-
-        return make_chart()
 
     def _all(self) -> list[Any]:
         """Every widget below the root, each once."""

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 SETUP = """
 import threading, time
 from datetime import UTC
+from pathlib import Path
 from greenkernel.errors import UserError
 from greenkernel.panel.widget import Panel
 from tests.browser import states
@@ -31,11 +32,14 @@ class Fake:
     def stay(self): self._note("stay")
 
 def later(state):
-    thread = threading.Thread(target=panel.update, args=(state,))
+    def show():
+        panel.update(state)
+        panel.draw()
+    thread = threading.Thread(target=show)
     thread.start()
     thread.join()
 
-panel = Panel(Fake(), zone=UTC)
+panel = Panel(Fake(), zone=UTC, scripts=Path("scripts"))
 panel.update(states.profiling())
 panel.show()
 """

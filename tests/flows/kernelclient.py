@@ -28,8 +28,12 @@ class Cell:
         return found[-1]["text/plain"] if found else None
 
     @property
+    def errors(self) -> list[dict[str, Any]]:
+        return [m["content"] for m in self.messages if m["msg_type"] == "error"]
+
+    @property
     def error(self) -> str | None:
-        found = [m["content"] for m in self.messages if m["msg_type"] == "error"]
+        found = self.errors
         return f"{found[-1]['ename']}: {found[-1]['evalue']}" if found else None
 
     @property
@@ -93,16 +97,34 @@ class Kernel:
     def _pump(self, done: Callable[[], bool], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while not done():
-            assert time.monotonic() < deadline, "the kernel did not get there in time"
-            try:
-                message = self._client.get_iopub_msg(timeout=0.2)
-            except queue.Empty:
-                continue
-            parent = message["parent_header"].get("msg_id")
-            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                self._idle.add(parent)
-            elif (owner := self._owner(message)) in self._cells:
-                self._cells[owner].messages.append(message)
+            assert time.monotonic() < deadline, f"the kernel did not get there in time; {self._where_it_is()}"
+            self._take()
+
+    def _take(self) -> None:
+        try:
+            message = self._client.get_iopub_msg(timeout=0.2)
+        except queue.Empty:
+            return
+        parent = message["parent_header"].get("msg_id")
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            self._idle.add(parent)
+        elif (owner := self._owner(message)) in self._cells:
+            self._cells[owner].messages.append(message)
+
+    def _where_it_is(self) -> str:
+        """What an interrupted kernel says of the cell that runs."""
+        if not self._manager.is_alive():
+            return "it is dead"
+        self._manager.interrupt_kernel()
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            self._take()
+        cells = [cell for ident, cell in self._cells.items() if ident not in self._idle]
+        cells = cells or list(self._cells.values())[-1:]
+        return "\n".join(
+            "\n".join((cell.words, cell.text(), *(line for error in cell.errors for line in error["traceback"])))
+            for cell in cells
+        )
 
     def _owner(self, message: dict[str, Any]) -> str:
         """Front ends put an update where the display is, whoever sent it."""

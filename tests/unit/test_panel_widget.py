@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,10 +50,16 @@ def actions() -> Recorded:
     return Recorded()
 
 
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scripts")
+
+
 @pytest.fixture
-def panel(actions: Recorded) -> Panel:
-    made = Panel(actions, zone=UTC)
+def panel(actions: Recorded, scripts: Path) -> Panel:
+    made = Panel(actions, zone=UTC, scripts=scripts)
     made.update(states.choosing())
+    made.draw()
     return made
 
 
@@ -129,10 +136,12 @@ def test_an_error_of_an_action_is_a_sentence_in_the_panel(
     assert not by_class(panel, "gk-run").disabled
 
 
-def test_after_the_end_the_widgets_are_gone_and_a_late_receipt_is_still_shown(actions: Recorded) -> None:
+def test_after_the_end_the_widgets_are_gone_and_a_late_receipt_is_shown(actions: Recorded, tmp_path: Path) -> None:
     """One display, replaced once per phase and once for the receipt; at last without a widget."""
     shown: list[tuple[bool, set[str]]] = []
-    panel = Panel(actions, zone=UTC, publish=lambda data, *, update, **_: shown.append((update, set(data))))
+    panel = Panel(
+        actions, zone=UTC, scripts=tmp_path, publish=lambda data, *, update, **_: shown.append((update, set(data)))
+    )
     panel.update(states.profiling())
     panel.show()
     before = panel._all()

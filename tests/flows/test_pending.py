@@ -167,13 +167,13 @@ def test_two_kernels_on_one_home(kernel: Kernel, home: Home, tmp_path: Path) -> 
             for who, ident in asked:
                 who.until(lambda who=who, ident=ident: who.is_idle(ident))  # type: ignore[misc]
                 sent.append(run_id(who.cell(ident)))
+            eventually(lambda: 1 == len(controllers(home.settings.home)))
             assert f"{10 + turn}\n" == kernel.run("print(got)").text()
             assert f"{20 + turn}\n" == other.run("print(got)").text()
     finally:
         other.stop()
     assert {entry.id: "done" for entry in home.journal.entries()} == dict.fromkeys(sent, "done")
     assert 4 == len(set(sent))
-    assert 1 == len(controllers(home.settings.home))
 
 
 def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:

@@ -17,7 +17,7 @@ from greenkernel.clock import Clock, GridTime
 from greenkernel.errors import TemporaryError, UserError
 from greenkernel.model.power import SitePower
 from greenkernel.model.predict import SiteFacts, predict
-from greenkernel.model.room import no_room
+from greenkernel.model.room import no_room, no_site
 from greenkernel.osfacts import cpu_count
 from greenkernel.plan.problem import Impossible
 from greenkernel.planning import Planner
@@ -89,7 +89,8 @@ class Stages:
     ) -> Advice:
         """Profile, predict and plan one submission."""
         request, capture = submission.request, submission.capture
-        if (nowhere := self._nowhere(request, capture)) is None:
+        asked = [offer for name, offer in self._offers().items() if _is_asked(name, request)]
+        if (nowhere := no_site(request, capture, asked)) is None:
             measured = self._profile(store, request, capture, say, check)
         else:  # slices would take their time here for nothing
             measured = Profile(slices=(), notes=(f"not profiled: {nowhere}",))
@@ -251,14 +252,6 @@ class Stages:
             facts = _site_facts(grid, offer, request, now, profiled=bool(measured.slices))
             found += predict(measured, capture.bytes, request, facts, due_s=due_s)
         return tuple(found)
-
-    def _nowhere(self, request: Request, capture: Capture) -> str | None:
-        """Why no site can have the cell, whatever it does; None where one may."""
-        asked = [offer for name, offer in self._offers().items() if _is_asked(name, request)]
-        if not any(no_room(capture, offer.memory_free_bytes) is None for offer in asked):
-            return "no site has the memory for the values"
-        least = request.cores_min or 1
-        return None if any(offer.cores_max >= least for offer in asked) else f"no site has {least} cores"
 
     def _config(self, site: str) -> SiteConfig:
         return self._settings.sites.sites[site]

@@ -13,6 +13,8 @@ from typing import Any
 from greenkernel.errors import GreenKernelError, UserError
 from greenkernel.options import OPTIONS, Parser, add_options
 
+_BEHIND = "What is for the Python file itself stands behind --: greenkernel train FILE.py --due 18:00 -- WORDS"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -46,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="greenkernel", description="Run code where and when electricity is green, in time.")
+    parser = Parser(
+        prog="greenkernel", description="Run code where and when electricity is green, in time.", epilog=_BEHIND
+    )
     from importlib.metadata import version
 
     parser.add_argument("--version", action="version", version=f"greenkernel {version('greenkernel')}")
@@ -55,9 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         ("train", "run a Python file as one cell on the best site"),
         ("predict", "what a Python file would take on each site; nothing is shipped"),
     ):
-        command = commands.add_parser(
-            name, help=text, description=text, epilog="What stands behind -- is for the file."
-        )
+        command = commands.add_parser(name, help=text, description=text, epilog=_BEHIND)
         command.add_argument("file", metavar="FILE.py")
         add_options(command)
         _add_sites(command)

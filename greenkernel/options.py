@@ -166,6 +166,8 @@ class Parser(argparse.ArgumentParser):
             known = sorted(mine | {f"--{option.name}" for option in OPTIONS})
             near = difflib.get_close_matches(unknown[1].split("=")[0], known, n=1)
             advice = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
+            if not unknown[1].startswith("-") and self.epilog:
+                advice = self.epilog
             raise UserError(f"{unknown[1]} is not an option", what_to_do=advice)
         raise UserError(message[:1].lower() + message[1:], what_to_do="See the help for how it is used")
 

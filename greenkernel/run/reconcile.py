@@ -26,7 +26,7 @@ from greenkernel.records import (
 )
 from greenkernel.run.proposal import again_at, is_open
 from greenkernel.store.runs import Advice, Claim, Drained, End, Failure, PlanNow, Wish
-from greenkernel.units import format_duration
+from greenkernel.units import format_bytes, format_duration
 
 # A job that its site does not list is taken for gone only after this long: listings may lag behind.
 MISSING_AFTER_S = 8.0
@@ -345,7 +345,9 @@ def _after_end(seen: Seen, epoch: EpochOpen, job: JobStatus) -> list[Action]:
     if job.out_of_memory:
         doubled_before = any(e.memory_bytes < epoch.memory_bytes for e in seen.epochs)
         if doubled_before:
-            return [Finish(state=RunState.FAILED, error=f"{reason}; it had been given twice the memory already")]
+            more = format_bytes(2 * epoch.memory_bytes).replace(" ", "")
+            error = f"{reason}, twice what it was given at first: send it again with more --memory, such as {more}"
+            return [Finish(state=RunState.FAILED, error=error)]
         again = _open(seen, epoch.site, epoch.cores, "fault", f"{reason}: once more with twice the memory")
         return [
             OpenEpoch(

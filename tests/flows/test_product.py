@@ -135,13 +135,20 @@ def test_values_that_no_site_can_hold(home: Home) -> None:
     assert "the largest is X (ndarray 12000000, 92 MiB): send less of it, or load it inside the cell" in run.detail
 
 
-def test_cores_that_no_site_has(home: Home) -> None:
-    """Nothing runs, not even a slice, and each site says how many it has."""
-    run = train("s = sum(X)", namespace={"X": list(range(5000))}, home=home, cores="99").wait(60)
+@pytest.mark.parametrize(
+    ("options", "note", "there"),
+    [
+        ({"cores": "99"}, "no site has 99 cores", "2 cores"),
+        ({"memory": "9999TiB"}, "no site has 9999 TiB of memory", "needs 9999 TiB of memory, "),
+    ],
+)
+def test_what_no_site_has(options: dict[str, Any], note: str, there: str, home: Home) -> None:
+    """Nothing runs, not even a slice, and each site says how much it has."""
+    run = train("s = sum(X)", namespace={"X": list(range(5000))}, home=home, **options).wait(60)
     assert RunState.FAILED == run.state
     assert run.advice is not None
-    assert ("not profiled: no site has 99 cores",) == run.advice.profile.notes
-    assert "2 cores" in run.detail, run.detail
+    assert (f"not profiled: {note}",) == run.advice.profile.notes
+    assert there in run.detail, run.detail
 
 
 def test_one_site_can_hold_the_values(home: Home) -> None:

@@ -156,6 +156,9 @@ class Stages:
         now = self._clock.now()
         clock = advice.clock if advice is not None else grid_time(self._settings.sites.clock, now).info
         grids = site_grids(self._settings, GridTime(clock))
+        home = advice.home if advice is not None else self._settings.home_site
+        if home not in grids:
+            raise UserError(f"the run was sent where {home} is home, and {self._settings.sites_path} has no such site")
         plan_now = store.plan()
         facts = RunFacts(
             run=store.run,
@@ -171,7 +174,7 @@ class Stages:
             advised_at=clock.real_start if advice is not None else None,
             finished_at=end.at,
             clock=clock,
-            home=self._settings.home_site,
+            home=home,
             sources=_sources(grids, now),
         )
         return make_receipt(facts, {name: grid.tariff for name, grid in grids.items()})

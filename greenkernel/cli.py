@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tokenize
 from collections.abc import Sequence
@@ -74,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", metavar="ID", nargs="?", help="the last one by default")
     report.add_argument("--json", action="store_true", help="as JSON")
     controller = commands.add_parser("controller", help="bring this home's runs on in the foreground")
+    controller.add_argument(
+        "--stay",
+        action="store_true",
+        help="for ever, also for notebooks on other machines: see docs/controller.md",
+    )
     _add_sites(controller)
     demo = commands.add_parser("demo", help="the ECG forest on three embedded sites, from profile to receipt")
     _add_sites(demo)
@@ -198,9 +204,12 @@ def _report(given: argparse.Namespace) -> None:
 
 
 def _controller(given: argparse.Namespace) -> None:
-    from greenkernel.controller import serve
+    from greenkernel.controller import serve, stand
 
     home = _home(given)
+    if given.stay:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stand(home, lambda text: print(f"greenkernel: {text}", file=sys.stderr, flush=True))
     print(f"greenkernel: controller of {home.settings.home}; ends when no run is open", file=sys.stderr)
     if not serve(home):
         raise UserError(

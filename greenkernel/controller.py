@@ -1,4 +1,9 @@
-"""The controller: one process per home that brings runs on; it starts by itself and ends when nothing is open."""
+"""The controller: one process per home that brings runs on; it starts by itself and ends when nothing is open.
+
+Where the store can be reached from elsewhere, one that stays (`stand`) may be on another machine. It has the runs on
+its sites while its lease is alive; controllers that were started by kernels profile runs, leave those to it, and hear
+of them through the store.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from greenkernel.clock import Clock, RealClock
@@ -17,7 +23,9 @@ from greenkernel.lock import Lock
 from greenkernel.osfacts import spawn_detached
 from greenkernel.records import JobStatus, Offer, RunState
 from greenkernel.run.conduct import Conductor, SitesNow
-from greenkernel.store.runs import End
+from greenkernel.run.lease import RENEW_S, Lease, Leases, Standing
+from greenkernel.site.base import Site
+from greenkernel.store.runs import End, Told
 from greenkernel.upkeep import Upkeep
 
 # A local look costs little; a remote store or cluster is asked less often unless something wakes us.
@@ -29,6 +37,7 @@ _LINGER_S = 20.0
 _START_S = 1.0
 _WAKE_POLL_S = 0.02
 _TIDY_EVERY_S = 600.0
+_LEASE_S = 2.0
 # So often may a run's pass fail for a reason that nobody foresaw.
 _TROUBLES = 5
 LOCK_FILE = "controller.lock"
@@ -42,11 +51,17 @@ class Controller:
     Args:
         home: Settings, store, sites and stages.
         clock: Time.
+        standing: What this controller has as the one that stays; None: it is a kernel's.
     """
 
-    def __init__(self, home: Home, clock: Clock) -> None:
+    def __init__(self, home: Home, clock: Clock, standing: Standing | None = None) -> None:
         self._home = home
         self._clock = clock
+        self._standing = standing
+        self._leases = None if standing is not None or home.is_local else Leases(home.objects, home.settings.key)
+        self._lease: Lease | None = None
+        self._lease_at = -_LEASE_S
+        self._told: dict[str, Told] = {}
         self._conductors: dict[str, Conductor] = {}
         self._troubles: Counter[str] = Counter()
         self._changed = threading.Event()
@@ -56,14 +71,14 @@ class Controller:
         self._tidied_at = -_TIDY_EVERY_S
 
     def run(self, *, linger_s: float = _LINGER_S) -> None:
-        """Bring runs on until none has been open for ``linger_s`` seconds."""
+        """Bring runs on until none has been open for ``linger_s`` seconds; one that stays: until its lease is lost."""
         self._home.sync_journal()
-        ends = [site.watch(self._changed.set) for site in self._home.sites.values()]
+        ends = [site.watch(self._changed.set) for site in self._sites().values()]
         idle_since = time.monotonic()
         wake = _WakeFile(self._home.settings.home / WAKE_FILE)
         pause_s = _LOCAL_PASS_S if self._home.is_local else _REMOTE_PASS_S
         try:
-            while time.monotonic() - idle_since < linger_s:
+            while self._standing.holds() if self._standing is not None else time.monotonic() - idle_since < linger_s:
                 if self.step() or self._tidy():
                     idle_since = time.monotonic()
                 self._wait(wake, pause_s)
@@ -73,6 +88,7 @@ class Controller:
 
     def step(self) -> bool:
         """One pass over all open runs; returns whether there is any."""
+        lease = self._look_at_lease()
         runs = [entry.id for entry in self._home.journal.entries(only_open=True)]
         for gone in set(self._conductors) - set(runs):
             del self._conductors[gone]
@@ -80,15 +96,33 @@ class Controller:
             return False
         sites_now = self._look_at_sites()
         for run in runs:
-            self._step_one(run, sites_now)
+            self._step_one(run, sites_now, lease)
         return True
 
-    def _step_one(self, run: str, sites_now: SitesNow) -> None:
+    def _look_at_lease(self) -> Lease | None:
+        """The lease of the controller that stays, while there is one: this one's own, or another one's."""
+        if time.monotonic() - self._lease_at > _LEASE_S:
+            self._lease_at = time.monotonic()
+            if self._standing is not None:  # kernels elsewhere wake nobody here
+                with contextlib.suppress(TemporaryError):
+                    self._home.sync_journal()
+            elif self._leases is not None:
+                with contextlib.suppress(TemporaryError):
+                    self._lease = self._leases.alive()
+        return self._standing.lease if self._standing is not None else self._lease
+
+    def _step_one(self, run: str, sites_now: SitesNow, lease: Lease | None) -> None:
         """One run's trouble must not stop the others."""
         try:
             if run not in self._conductors:
                 self._conductors[run] = self._home.conductor(run)
-            self._conductors[run].step(sites_now)
+            conductor = self._conductors[run]
+            if lease is not None and conductor.is_for(lease) != (self._standing is not None):
+                self._hear(run)
+                return
+            conductor.step(sites_now)
+            if self._standing is not None:
+                self._tell(run)
         except TemporaryError as e:
             self._home.journal.note(run, f"this pass failed: {e}")
         except Exception as e:  # whatever it is, the run's owner must see it
@@ -97,6 +131,32 @@ class Controller:
             if isinstance(e, GreenKernelError) or self._troubles[run] >= _TROUBLES:
                 self._stop(run, sites_now)
                 self._give_up(run, str(e) if isinstance(e, GreenKernelError) else f"{type(e).__name__}: {e}")
+
+    def _tell(self, run: str) -> None:
+        """Put into the store what this journal has of a run, where it is something new."""
+        journal = self._home.journal
+        (entry,) = [entry for entry in journal.entries() if entry.id == run]
+        told = Told(state=RunState(entry.state), detail=entry.detail, open=entry.open, notes=tuple(journal.notes(run)))
+        if self._told.get(run) != told:
+            self._home.run_store(run).tell(told)
+            self._told[run] = told
+
+    def _hear(self, run: str) -> None:
+        """Put into this journal what another controller has told of a run."""
+        store, journal = self._home.run_store(run), self._home.journal
+        if self._standing is not None:  # kernels' controllers tell only their own journals
+            if (end := store.ended()) is not None:
+                journal.update(run, state=end.state, detail=end.error or "", is_open=False)
+            return
+        told = store.told()
+        if told is None or told == self._told.get(run):
+            return
+        self._told[run] = told
+        known = set(journal.notes(run))
+        for at, text in told.notes:
+            if (at, text) not in known:
+                journal.note(run, text, at)
+        journal.update(run, state=told.state, detail=told.detail, is_open=told.open)
 
     def _stop(self, run: str, sites_now: SitesNow) -> None:
         """Nobody will take what its jobs compute."""
@@ -117,15 +177,21 @@ class Controller:
     def _look_at_sites(self) -> SitesNow:
         jobs: dict[str, list[JobStatus]] = {}
         silent = set()
-        for name, site in self._home.sites.items():
+        for name, site in self._sites().items():
             try:
                 jobs[name] = list(site.jobs())
             except GreenKernelError:
                 silent.add(name)
         if time.monotonic() - self._offers_at > _OFFERS_S:
-            self._offers = self._home.offers()
+            here = self._sites()
+            self._offers = {name: offer for name, offer in self._home.offers().items() if name in here}
             self._offers_at = time.monotonic()
         return SitesNow(jobs=jobs, offers=dict(self._offers), silent=frozenset(silent))
+
+    def _sites(self) -> Mapping[str, Site]:
+        """Without those that are another machine's."""
+        sites = self._home.sites
+        return sites if self._standing is None else {name: sites[name] for name in self._standing.lease.sites}
 
     def _tidy(self) -> bool:
         """Remove, beside the runs, what is too old or too much; returns whether that is under way.
@@ -134,6 +200,8 @@ class Controller:
         """
         if self._tidying is not None and self._tidying.is_alive():
             return True
+        if self._standing is not None:  # cells that are sent elsewhere cannot put it off
+            return False
         if time.monotonic() - self._tidied_at < _TIDY_EVERY_S:
             return False
         self._tidied_at = time.monotonic()
@@ -216,6 +284,71 @@ def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:
         # A kernel that saw the lock still held has written its run down before that: look once more.
         if not home.journal.entries(only_open=True):
             return True
+
+
+def stand(home: Home, say: Callable[[str], None]) -> None:
+    """Be the controller that stays, for every machine with this home's keys and store; never returns by itself.
+
+    Args:
+        home: The home.
+        say: Told what happens.
+
+    Raises:
+        UserError: The store or a site is of one machine, or this home has a controller.
+    """
+    sites = sites_elsewhere(home)
+    lock = Lock(home.settings.home / LOCK_FILE)
+    leases = Leases(home.objects, home.settings.key)
+    try:
+        if not lock.take(patience_s=_START_S):
+            raise UserError(
+                "another controller is at work in this home", what_to_do="Wait until it ends, or give this one a home"
+            )
+        while True:
+            standing = _taken(home, leases, sites, say)
+            say(f"has the runs on {', '.join(sites)}")
+            try:
+                Controller(home, RealClock(), standing).run()
+            finally:
+                standing.give_back()
+            say("another controller has taken the lease")
+    finally:
+        lock.release()
+
+
+def sites_elsewhere(home: Home) -> tuple[str, ...]:
+    """The sites that are the same ones from another machine.
+
+    Raises:
+        UserError: There is none, or the store is of this machine.
+    """
+    where = str(home.settings.sites_path)
+    if home.is_local:
+        raise UserError(
+            f"a controller that stays shares a store with notebooks elsewhere, and {home.settings.store.url} is a "
+            "folder of this machine",
+            where=where,
+            what_to_do='Set store = "s3://..." there',
+        )
+    found = tuple(name for name, site in home.settings.sites.sites.items() if site.kind == "kubernetes")
+    if not found:
+        raise UserError(
+            "embedded sites are processes of the notebook's machine, and there is no other site",
+            where=where,
+            what_to_do="Add a cluster there, or leave the runs to the notebook's own controller",
+        )
+    return found
+
+
+def _taken(home: Home, leases: Leases, sites: tuple[str, ...], say: Callable[[str], None]) -> Standing:
+    told = ""
+    while (lease := leases.take(home.owner, sites)) is None:
+        other = leases.alive()
+        if other is not None and told != other.holder:
+            told = other.holder
+            say(f"waits: {other.host} (process {other.pid}) has the lease, or has had it until just now")
+        home.clock.sleep(RENEW_S)
+    return Standing(leases, lease)
 
 
 def main(arguments: list[str]) -> int:

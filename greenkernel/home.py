@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +67,19 @@ class Home:
 
     @cached_property
     def owner(self) -> str:
-        """Whose jobs these are, as a label: the user, and what tells this home from another one of the same user."""
+        """Whose jobs these are, as a label: the user, and what tells this home from another one of the same user.
+
+        It is kept beside the key, for a controller that runs elsewhere with these keys and under another user's name.
+        """
+        kept = self.settings.home / "keys" / "owner"
+        with suppress(OSError):
+            return kept.read_text(encoding="utf-8").strip()
+        owner = self._new_owner()
+        with suppress(OSError):
+            kept.write_text(owner, encoding="utf-8")
+        return owner
+
+    def _new_owner(self) -> str:
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # a user id without a name, as some clusters give

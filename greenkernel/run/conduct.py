@@ -25,6 +25,7 @@ from greenkernel.records import (
     RunState,
 )
 from greenkernel.run.journal import Journal
+from greenkernel.run.lease import Lease
 from greenkernel.run.proposal import ASK_S, again_at
 from greenkernel.run.reconcile import (
     Accept,
@@ -130,6 +131,29 @@ class Conductor:
     def run(self) -> str:
         """The run's id."""
         return self._store.run
+
+    def is_for(self, lease: Lease) -> bool:
+        """Whether the run is the lease's holder's: it is profiled, and has been on, and goes to, his sites only."""
+        if self._submission is None:
+            self._submission = self._store.submission()
+        request, capture = self._submission.request, self._submission.capture
+        alike = (request.owner, capture.python_version) == (lease.owner, lease.python)
+        if not alike or self._store.advice() is None:
+            return False
+        goes_to = self._goes_to()
+        return {goes_to, *(epoch.site for epoch in self._epochs)} <= set(lease.sites)
+
+    def _goes_to(self) -> str | None:
+        """The site that somebody wishes, else where the run is, else where its plan begins."""
+        self._look_for_epochs()
+        last = self._epochs[-1] if self._epochs else None
+        wished = [(wish.at, wish.site) for wish in self._store.wishes().values() if wish.site is not None]
+        if wished and (last is None or max(wished)[0] > last.opened_at):
+            return max(wished)[1]
+        if last is not None:
+            return last.site
+        now = self._store.plan()
+        return now.plan.steps[0].site if now is not None and now.plan.steps else None
 
     def step(self, sites_now: SitesNow) -> bool:
         """Look once and act on it.

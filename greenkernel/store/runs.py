@@ -167,6 +167,16 @@ class PlanNow:
     refused: tuple[RefusedMove, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a controller on another machine has in its journal of a run."""
+
+    state: RunState
+    detail: str
+    open: bool
+    notes: tuple[tuple[datetime, str], ...]
+
+
 class RunStore:
     """One run's objects. Methods that write once return False where another was first.
 
@@ -322,6 +332,14 @@ class RunStore:
     def plan(self) -> PlanNow | None:
         """The plan that holds now."""
         return self._get("plan", PlanNow)
+
+    def tell(self, told: Told) -> None:
+        """Say where the run stands to those who are on other machines."""
+        self._put("told", told)
+
+    def told(self) -> Told | None:
+        """What a controller elsewhere has said of the run, None where it has said nothing."""
+        return self._get("told", Told)
 
     def put_proposal(self, proposal: Proposal) -> None:
         """Replace the move that a person is asked about."""

@@ -204,6 +204,25 @@ def test_a_typo_in_the_sites_file(home: Home, tmp_path: Path) -> None:
     assert "max_cores" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("sites", "said"),
+    [
+        ('[sites.k]\nkind = "kubernetes"\nzone = "X"\n', "is a folder of this machine. Set store = "),
+        (
+            'store = "s3://b"\n[sites.e]\nkind = "embedded"\nzone = "X"\n',
+            "embedded sites are processes of the notebook's machine, and there is no other site. Add a cluster there",
+        ),
+    ],
+    ids=["store", "site"],
+)
+def test_what_cannot_stay(sites: str, said: str, home: Home, tmp_path: Path) -> None:
+    """A controller for other machines needs a store and sites that these have too."""
+    (tmp_path / "k.toml").write_text(sites)
+    done = greenkernel("controller", "--stay", "--sites", "k.toml", cwd=tmp_path)
+    assert (2, 1) == (done.returncode, len(done.stderr.splitlines())), done.stderr
+    assert said in done.stderr
+
+
 def test_no_kubeconfig(home: Home, tmp_path: Path) -> None:
     """A Kubernetes site without a kubeconfig cannot take the run, and says why."""
     text = 'store = "file:///tmp/none"\n[sites.k]\nkind = "kubernetes"\nkubeconfig = "/nowhere/config"\nzone = "X"\n'

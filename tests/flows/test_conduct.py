@@ -24,7 +24,7 @@ from greenkernel.records import (
 from greenkernel.run.conduct import Conductor, SitesNow
 from greenkernel.run.journal import Entry, Journal
 from greenkernel.run.reconcile import Seen
-from greenkernel.site.fake import FakeSite
+from greenkernel.site.fake import FakeSite, Script
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.runs import Advice, End, RunStore, Submission, Wish
 from tests.advisers import START, FixedAdviser
@@ -145,7 +145,7 @@ def test_a_move_that_is_asked_about(
 ) -> None:
     """Under --move ask the plan's move is proposed once; it is made when a person says so, and else it stays."""
     world = World(tmp_path, FixedAdviser([("a", 0, 4), ("b", 4, 2000)]), move="ask")
-    world.sites["a"].work = 900
+    world.sites["a"].script_of = lambda _: Script(work=900)
     for number in world.steps(most=2000):
         if number == 9 and answer is not None:
             proposal = world.store.proposal()

@@ -51,8 +51,8 @@ class TwoJobs(SimSite):
     """A job that is submitted once more is a second job."""
 
     def _submit(self, job: JobSpec) -> None:
-        if (job.run, job.epoch) in self._jobs:
-            self._jobs[job.run + "'", job.epoch] = self._jobs.pop((job.run, job.epoch))
+        if (job.run, job.epoch) in self.ground.jobs:
+            self.ground.jobs[job.run + "'", job.epoch] = self.ground.jobs.pop((job.run, job.epoch))
         super()._submit(job)
 
 

@@ -21,7 +21,7 @@ from greenkernel.records import (
     RunState,
 )
 from greenkernel.run.conduct import Conductor, SitesNow
-from greenkernel.site.fake import FakeSite
+from greenkernel.site.fake import FakeSite, Script
 from greenkernel.store.objects import ObjectStore
 from greenkernel.store.runs import End, PlanNow, RunStore, Submission, Wish
 from tests.advisers import START, FixedAdviser
@@ -75,16 +75,15 @@ class SimSite(FakeSite):
 
     def advance(self) -> None:
         """Each job does its next piece of work, if it is not paused; a crash or a fault is its own."""
-        for key, job in list(self._jobs.items()):
+        for key, job in list(self.ground.jobs.items()):
             if self.world.is_paused(self.name, job.spec.epoch) or key in self.busy:
                 continue
             self.busy.add(key)
             try:
-                if job.status.phase is JobPhase.PENDING:
-                    self._start(job)
+                begins = job.status.phase is JobPhase.PENDING
+                self.advance_one(job)
+                if begins:
                     self.world.after_start(job.spec.epoch, job.work_done, running=job.status.phase is JobPhase.RUNNING)
-                elif job.status.phase is JobPhase.RUNNING:
-                    self._work(job)
             except TemporaryError:
                 continue  # a runner tries again
             except Crash:
@@ -132,7 +131,9 @@ class World:
         return self.store_kind(cast("ObjectStore", MemoryStore(self.shelf, self.faults, actor)), KEY, "r")
 
     def _site(self, name: str) -> SimSite:
-        site = self.site_kind(name, lambda run: self.store_of(f"job on {name}"), self.clock, work=WORK)
+        site = self.site_kind(
+            name, lambda run: self.store_of(f"job on {name}"), self.clock, lambda _: Script(work=WORK)
+        )
         site.world, site.busy = self, set()
         return site
 
@@ -298,7 +299,7 @@ class World:
         if end is None:
             self.broken.append(f"it has not ended after {_MOST_STEPS} steps")
             return
-        left = [name for name, site in self.sites.items() if site._jobs]
+        left = [name for name, site in self.sites.items() if site.ground.jobs]
         if left:
             self.broken.append(f"jobs are left on {left}")
         if end.state is RunState.DONE and not self._has("result"):

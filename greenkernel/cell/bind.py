@@ -10,6 +10,7 @@ from typing import Any
 
 from greenkernel.cell.submitted import forget, recall
 from greenkernel.cell.trouble import RemoteCellError, rebuild_error
+from greenkernel.errors import PermanentError, UserError
 from greenkernel.records import Payload, Result
 from greenkernel.runner import patches, record_dice
 from greenkernel.runner.owned import share
@@ -114,14 +115,13 @@ class Loaded:
         self, space: dict[str, Any], origin: _Origin, messages: list[str]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Load, and put updates into their objects: names that the cell bound, and what it changed in place."""
-        found: dict[str, Any] = {}
-        for key, value in entries(self._result.payload, self._blobs, space, refer=origin, track=origin.track):
-            if key == returned.ORIGIN:
-                origin.open(value)
-            if not isinstance(value, ModuleName):
-                found[key] = value
-            elif (module := _imported(value, messages)) is not None:
-                found[key] = module
+        try:
+            found = self._entries(space, origin, messages)
+        except PermanentError as e:  # it was whole when it came in
+            raise UserError(
+                f"what run {self._result.run} has computed cannot be read any more ({e})",
+                what_to_do="Restore the store from a backup, or send the cell again",
+            ) from e
         for number, owner, update in returned.inner_in(found):
             _put_part(number, owner, update, origin)
         named = returned.names_in(found)
@@ -135,6 +135,17 @@ class Loaded:
         self._updated = tuple(changed)
         self._value = found.get(returned.VALUE)
         return bound, changed
+
+    def _entries(self, space: dict[str, Any], origin: _Origin, messages: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in entries(self._result.payload, self._blobs, space, refer=origin, track=origin.track):
+            if key == returned.ORIGIN:
+                origin.open(value)
+            if not isinstance(value, ModuleName):
+                found[key] = value
+            elif (module := _imported(value, messages)) is not None:
+                found[key] = module
+        return found
 
 
 def load_result(result: Result, blobs: Blobs, namespace: dict[str, Any]) -> Loaded:
@@ -164,8 +175,7 @@ def bind(loaded: Loaded, result: Result, namespace: dict[str, Any], meanwhile: M
         Sentences on what is not as after a plain run: names that did not come back, objects that are new ones.
 
     Raises:
-        IntegrityError: Bytes are not what was sent; nothing was bound.
-        UserError: An object cannot be rebuilt here; nothing was bound.
+        UserError: Bytes are not what was sent, or an object cannot be rebuilt here; nothing was bound.
     """
     return loaded.put_into(namespace, meanwhile or Meanwhile())
 

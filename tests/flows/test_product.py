@@ -259,6 +259,19 @@ def test_out_of_memory_is_given_twice_the_memory(home: Home) -> None:
     assert 45_000_000 == run.names["n"]
 
 
+def test_a_result_that_somebody_has_damaged(home: Home) -> None:
+    """It is said which run's, why, and what to do; nothing is bound."""
+    run = quick(home, "a = list(range(1000))").wait(60)
+    result = run._store.result()
+    assert result is not None
+    run._store.objects.put(f"blobs/{result.payload.head}", b"cut")
+    with pytest.raises(
+        UserError, match=rf"what run {run.id} has computed cannot be read any more .*send the cell again"
+    ):
+        run.bind(space := {})
+    assert {} == space
+
+
 def test_sites_are_listed(home: Home) -> None:
     """Sites have names, and say how green they are and where that comes from."""
     found = {site.name: site for site in sites(home)}

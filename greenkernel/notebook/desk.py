@@ -20,6 +20,8 @@ from greenkernel.session import Run
 from greenkernel.voices import Voice
 
 _LOOK_S = 0.1
+# Longer than the last output takes to be fetched, also where the store does not answer at once.
+_SHOWN_S = 10.0
 _COLUMNS = 68
 
 
@@ -142,7 +144,9 @@ class Desk:
         """Bind, say what is not as after a plain run, and show a traceback under the cell that sent it."""
         run = pending.run
         output = self._outputs.pop(run.id, None)
-        self._lives.pop(run.id, None)
+        live = self._lives.pop(run.id, None)
+        if live is not None:
+            live.wait_shown(_SHOWN_S)
         say = output.say if output is not None else self._voice().say
         bound: dict[str, Any] = {}
         try:

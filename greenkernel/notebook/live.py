@@ -60,6 +60,7 @@ class Live:
         self._output = output
         self._ended = ended
         self.over = False
+        self._all_shown = threading.Event()
         self._looker = Looker(run, home, can_choose=can_choose)
         self._panel = Panel(Actions(run), zone=home.settings.timezone, scripts=home.settings.home / SCRIPTS)
         self._thread = threading.Thread(target=self._follow, name=f"greenkernel-{run.id}", daemon=True)
@@ -75,6 +76,10 @@ class Live:
         """The site that is picked in the panel; None where it is the recommended one."""
         return self._panel.picked
 
+    def wait_shown(self, seconds: float) -> None:
+        """Until what the cell has printed is shown, so that its error comes below it; of a run that has ended."""
+        self._all_shown.wait(seconds)
+
     def show_end(self) -> None:
         """Show how the run has ended under the cell that runs now."""
         self._panel.show_page()
@@ -89,9 +94,12 @@ class Live:
                     self._output.show(event)
                     if event.kind in ("stdout", "stderr"):
                         self._looker.printed(event.text)
+                if over:
+                    self._all_shown.set()
                 if over or time.monotonic() - looked_at > _PANEL_S:
                     self._panel.update(self._looker.look())
-                    self._panel.draw()
+                    if self._panel.lacks_chart:  # output does not wait for it
+                        threading.Thread(target=self._panel.draw, name="greenkernel-chart", daemon=True).start()
                     looked_at = time.monotonic()
                 if over:
                     break
@@ -101,5 +109,6 @@ class Live:
             except GreenKernelError as e:
                 self._output.say(f"run {self._run.id} cannot be followed any more: {e}")
                 break
+        self._all_shown.set()
         self.over = True
         self._ended()

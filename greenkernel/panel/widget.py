@@ -120,18 +120,24 @@ class Panel:
                 self._refresh()
             self._publish_again()
 
-    def draw(self) -> None:
-        """Add the chart, once there is something to draw.
-
-        The first one takes seconds (altair is imported, and its script may have to be made): not for a thread in which
-        a cell waits for its end. No chart where this installation cannot draw one.
-        """
+    @property
+    def lacks_chart(self) -> bool:
+        """True once there is something to draw that nobody has begun to draw."""
         state = self._state
-        if not self._may_draw or state is None or not state.intensity or state.phase == "ended":
-            return
+        return self._may_draw and state is not None and bool(state.intensity) and state.phase != "ended"
+
+    def draw(self) -> None:
+        """Add the chart, if it is lacking.
+
+        The first one takes seconds (altair is imported, and its script may have to be made): for a thread of its own.
+        No chart where this installation cannot draw one.
+        """
+        with self._lock:
+            if not self.lacks_chart:
+                return
+            self._may_draw = False
         from greenkernel.panel.chartview import make_chart
 
-        self._may_draw = False
         self._chart = make_chart(self._scripts)
         self._refresh()
 

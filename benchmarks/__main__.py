@@ -13,10 +13,15 @@ def main() -> int:
     figures: list[Figure] = []
     for module in (startup, overhead, travel, recording, snapshots, moves):
         print(f"{module.__name__} ...", file=sys.stderr, flush=True)
-        figures += module.measure()
-    rows = [(f.name, f"{f.value:.3g} {f.unit}", f"{f.limit:.3g} {f.unit}", "yes" if f.kept else "NO") for f in figures]
-    print(table(rows, header=("figure", "measured", "limit", "kept")))
+        found = module.measure()
+        figures += found
+        print("".join(f"  {' '.join(_row(f))}\n" for f in found), end="", file=sys.stderr, flush=True)
+    print(table([_row(f) for f in figures], header=("figure", "measured", "limit", "kept")))
     return 0 if all(f.kept for f in figures) else 1
+
+
+def _row(f: Figure) -> tuple[str, str, str, str]:
+    return f.name, f"{f.value:.3g} {f.unit}", f"{f.limit:.3g} {f.unit}", "yes" if f.kept else "NO"
 
 
 if __name__ == "__main__":

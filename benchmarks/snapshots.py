@@ -53,7 +53,7 @@ process = Process(
 )
 keeper = Keeper(process, Pace(60.0, 0)) if keeps else None
 began, cpu = time.perf_counter(), time.process_time()
-outcome = execute(cell, namespace, lambda event: None, file_name="<cell>", keeper=keeper)
+outcome = execute(cell, namespace, lambda event: None, file_name="<cell>", points=keeper)
 assert outcome.error is None, outcome.error
 print(json.dumps({"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - began, "count": count}))
 """

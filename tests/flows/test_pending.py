@@ -187,6 +187,15 @@ def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:
     assert "1\n" == kernel.run("print(a)").text()
 
 
+def test_a_traceback_comes_below_what_was_printed(kernel: Kernel) -> None:
+    """Also where the cell that waits sees the end before the last output has been fetched."""
+    kernel.run("import greenkernel.notebook.live; greenkernel.notebook.live._OUTPUT_S = 3")
+    first = kernel.run(TRAIN + "import time; time.sleep(1)\nprint('said')\na = 1 / 0")
+    assert "did not run" in str(kernel.run("print(a)").error)
+    kernel.until(lambda: first.error is not None)
+    assert ["stream", "error"] == [m["msg_type"] for m in first.messages if m["msg_type"] in ("stream", "error")]
+
+
 def test_interrupting_a_wait_leaves_the_run_alone(kernel: Kernel) -> None:
     """The waiting cell is stopped and does not run; the run goes on and is taken back."""
     first = kernel.run(TRAIN + BUSY * 3 + "result = 5")

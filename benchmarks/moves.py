@@ -71,7 +71,7 @@ def measure() -> list[Figure]:
 
 
 def _ours_s(at: list[float]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder, "sites.toml").write_text(_SITES)
         home = Home(Settings(Path(folder)), RealClock())
         x, y = make_classification(n_samples=_ROWS, n_features=40, random_state=0)

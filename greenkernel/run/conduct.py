@@ -137,7 +137,8 @@ class Conductor:
         if self._submission is None:
             self._submission = self._store.submission()
         request, capture = self._submission.request, self._submission.capture
-        alike = (request.owner, capture.python_version) == (lease.owner, lease.python)
+        python = ".".join(capture.python_version.split(".")[:2])
+        alike = (request.owner, python) == (lease.owner, lease.python)
         if not alike or self._store.advice() is None:
             return False
         goes_to = self._goes_to()

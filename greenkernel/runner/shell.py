@@ -108,7 +108,16 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
     kind.profile_dir = None
     namespace.update(kept)
     _inline_figures(shell)
+    if front_end == "kernel":
+        shell.builtin_trap.auto_builtins["input"] = _nobody_answers
     return shell
+
+
+def _nobody_answers(_prompt: str = "") -> str:
+    """As in a kernel that may not ask: cells that call ``input`` themselves are refused before, libraries may."""
+    from IPython.core.error import StdinNotImplementedError
+
+    raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
 
 
 def as_json(bundle: dict[str, Any]) -> dict[str, Any]:

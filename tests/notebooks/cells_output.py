@@ -161,7 +161,7 @@ CASES = (
     Case(
         shows="input is refused",
         cell="input('name? ')",
-        differs="input on a site ends with EOFError and its prompt is printed",
+        differs="a cell that asks by itself is refused before it runs, where a kernel raises StdinNotImplementedError",
     ),
     Case(
         shows="display of values",
@@ -272,6 +272,11 @@ CASES = (
         then=("_, len(Out)",),
     ),
     Case(shows="the last result after the cell", cell="[1, 2]", then=("_", "Out[max(Out)], _")),
+    Case(
+        shows="a library asks",
+        files=(("asking.py", "def ask():\n    return input('name? ')\n"),),
+        cell="import asking\nprint('before')\nasking.ask()",
+    ),
     Case(
         shows="the input history",
         before=("x = 1",),

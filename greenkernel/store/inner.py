@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from greenkernel.store.frames import is_manager, is_of_block
+
 # More objects than these are not followed one by one: the larger ones above them are.
 _MOST = 20_000
 _NOT_FOLLOWED = (
@@ -77,7 +79,7 @@ def _is_changeable(value: object) -> bool:
         return True
     numpy, random = sys.modules.get("numpy"), sys.modules.get("numpy.random")
     if numpy is not None and isinstance(value, numpy.ndarray):
-        return True
+        return not is_of_block(value)
     if random is not None and isinstance(value, random.Generator | random.RandomState):
         return True
-    return hasattr(value, "__dict__")
+    return hasattr(value, "__dict__") and not is_manager(value)

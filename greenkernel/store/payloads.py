@@ -23,6 +23,7 @@ from greenkernel.store.blobs import BlobReader, BlobWriter
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
 from greenkernel.store.inner import Inner
+from greenkernel.store.nans import has_nans
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
 from greenkernel.store.proof import MOST_BYTES, first_unreadable
 from greenkernel.store.returned import plain_name
@@ -69,6 +70,7 @@ class _Attempt:
     proves: bool
     returns: bool
     shared: Shared | None = None
+    numbers_nans: bool = False
     head: io.BytesIO = field(default_factory=io.BytesIO)
     buffers: list[str] = field(default_factory=list)
     uses: bytearray = field(default_factory=bytearray)
@@ -81,7 +83,7 @@ class _Attempt:
     writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
-        kind = ReferringWriter if self.references else Writer
+        kind = ReferringWriter if self.references or self.numbers_nans else Writer
         self.writer = kind(
             self.head,
             self._take,
@@ -207,9 +209,12 @@ def dump(
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
-        if shared.regions:
+        numbers_nans = has_nans(attempt.head.getbuffer())
+        if shared.regions or numbers_nans:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, returns, shared)
+            second = _Attempt(
+                blobs, namespace, references or {}, parts or {}, held, steady, proves, returns, shared, numbers_nans
+            )
             second.run(objects, follow=follow)
             return second.finish(follow=follow)
         return attempt.finish(follow=follow)

@@ -22,8 +22,9 @@ import cloudpickle
 from greenkernel.store import aliases, artists, caches, closed, generators, idle, instances, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
-from greenkernel.store.frames import is_block, parted
+from greenkernel.store.frames import is_block, is_manager, managed, of_block, parted
 from greenkernel.store.imports import imported
+from greenkernel.store.nans import Nans
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
@@ -107,6 +108,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.copied: dict[int, pickle.PickleBuffer] = {}
         self.modules: set[str] = set()
         self.needed: dict[str, str] = {}
+        self.nans = Nans()
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for everything but atoms and exact containers."""
@@ -128,6 +130,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return self._array(obj)
         if is_block(obj):
             return self._block(obj)
+        if is_manager(obj):
+            return managed(obj) or NotImplemented
         if isinstance(obj, type):
             return self._class(obj)
         for rare in (numpys, closed, artists, instances):
@@ -245,7 +249,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
     def _array(self, array: Any) -> Any:
         if id(array) in self._alone:
-            return self._owned(array if array.flags.forc else array.copy(order="K"))
+            return of_block, self._owned(array if array.flags.forc else array.copy(order="K"))
         base = owner_of(array)
         if base is not array and id(base) in self._steady:
             return part_of(array, base)
@@ -273,11 +277,17 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
 
 class ReferringWriter(Writer):
-    """Refers to exact lists, dicts, sets and tuples too, which pickle never asks a reducer about. Slower per object."""
+    """Refers to what pickle never asks a reducer about: exact lists, dicts, sets and tuples, and each NaN.
 
-    def persistent_id(self, obj: Any) -> str | None:
-        """The name of an object that the reader has already."""
-        known = self._references.get(id(obj)) if type(obj) in _CONTAINERS else None
+    A NaN equals nothing, so containers find it by what it is: ``np.nan in values``. Slower per object.
+    """
+
+    def persistent_id(self, obj: Any) -> str | int | None:
+        """The name of an object that the reader has already, or the number of a NaN."""
+        kind = type(obj)
+        if kind is float and obj != obj:
+            return self.nans.number(obj)
+        known = self._references.get(id(obj)) if kind in _CONTAINERS else None
         if known is not None:
             self._refer(known, obj)
         return known
@@ -306,6 +316,7 @@ class Reader(pickle.Unpickler):
         super().__init__(file, buffers=buffers)
         self._namespace = namespace
         self._refer = refer
+        self._nans = Nans()
         self._track = track
         self._known_classes: set[type] = set()
         # What a base class has put into a class that was made without its attributes.
@@ -329,8 +340,8 @@ class Reader(pickle.Unpickler):
         return super().find_class(module, name)
 
     def persistent_load(self, pid: Any) -> object:
-        """An object that the writer knew this side has."""
-        return self._refer(pid)
+        """An object that the writer knew this side has, or a NaN."""
+        return self._nans.numbered(pid) if isinstance(pid, int) else self._refer(pid)
 
     def close(self) -> None:
         """Let go of everything that was read, without waiting for the garbage collector."""

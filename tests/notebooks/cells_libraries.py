@@ -18,6 +18,70 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="columns and copies of a frame that are written to are their own",
+        before=(
+            code("""
+                import pandas as pd
+                df = pd.DataFrame({
+                    'x': [1., 2, 3], 'd': pd.to_datetime(['2020-01-01', '2020-01-02', '2020-01-03']),
+                    's': ['a', 'b', 'c'], 'k': pd.Categorical(['u', 'v', 'u']),
+                    'm': pd.array([1, 2, None], dtype='Int64'),
+                })
+                columns = [df[name] for name in df]
+                x, taken, shallow, groups = df['x'], df[:], df.copy(deep=False), df.groupby('x')
+                held = {'x': df['x'], 'df': df}
+                """),
+        ),
+        cell=code("""
+            x[x > 1] = 50.
+            columns[1].iloc[0] = pd.Timestamp('2021-01-01')
+            columns[2].iloc[0] = 'zz'
+            columns[4].iloc[0] = 9
+            taken.loc[1, 'x'] = 55
+            held['x'].iloc[2] = 77
+            print(df)
+            """),
+        then=(
+            "df.loc[2, 's'] = 'mine'\nshallow.iloc[0, 0] = -1.\n(df.x is held['df'].x, held['df'] is df)",
+            "print(df, x, columns, taken, shallow, groups.size(), held)",
+        ),
+        every=True,
+    ),
+    Case(
+        shows="only a column is sent, and its frame stays as it is",
+        before=("import pandas as pd\ndf = pd.DataFrame({'x': [1., 2, 3], 't': [0, 5, 9]})\ny = df['t']",),
+        cell="y[y > 4] = 1",
+        then=("df.t.tolist(), y.tolist()",),
+    ),
+    Case(
+        shows="a NaN is found in what holds it",
+        before=(
+            code("""
+                import math
+                import numpy as np
+                import pandas as pd
+                values, table, column = [np.nan], {'a': 1, np.nan: -1}, ['a', np.nan]
+                own = float('nan')
+                mixed = [own, own, math.nan]
+                df = pd.DataFrame({'o': ['a', np.nan, 'b']}, dtype=object)
+                array = np.array(['a', np.nan], dtype=object)
+                """),
+        ),
+        cell=code("""
+            print(np.nan in values, table.get(np.nan), [table.get(one, '??') for one in column], array[1] is np.nan)
+            print(own in mixed, mixed[0] is mixed[1], math.nan in mixed, np.nan in df.o.tolist())
+            table['b'] = 2
+            values.append(1)
+            new = [np.nan]
+            numbers = {value: number for number, value in enumerate(pd.unique(df.o))}
+            mixed.append(2)
+            """),
+        then=(
+            "table.get(np.nan), np.nan in values, np.nan in new, numbers.get(np.nan), math.nan in mixed, "
+            "array[1] is np.nan",
+        ),
+    ),
+    Case(
         shows="triangulations and a setting of the folder's",
         cell=code("""
             import matplotlib.pyplot as plt, matplotlib.tri as tri, numpy as np

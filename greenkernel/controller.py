@@ -8,6 +8,7 @@ of them through the store.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from greenkernel.clock import Clock, RealClock
+from greenkernel.clock import Clock, RealClock, wait_until
 from greenkernel.errors import GreenKernelError, TemporaryError, UserError
 from greenkernel.home import Home
 from greenkernel.lock import Lock
@@ -43,6 +44,10 @@ _TROUBLES = 5
 LOCK_FILE = "controller.lock"
 WAKE_FILE = "wake"
 LOG_FILE = "controller.log"
+# The sites file that the controller works with, and its hash; and a word that it is to end as soon as it is idle.
+SITES_NOW_FILE = "controller.sites"
+END_FILE = "controller.end"
+_END_S = 10.0
 
 
 class Controller:
@@ -75,12 +80,15 @@ class Controller:
         self._home.sync_journal()
         ends = [site.watch(self._changed.set) for site in self._sites().values()]
         idle_since = time.monotonic()
-        wake = _WakeFile(self._home.settings.home / WAKE_FILE)
+        folder = self._home.settings.home
+        wake = _WakeFile(folder / WAKE_FILE)
         pause_s = _LOCAL_PASS_S if self._home.is_local else _REMOTE_PASS_S
         try:
             while self._standing.holds() if self._standing is not None else time.monotonic() - idle_since < linger_s:
                 if self.step() or self._tidy():
                     idle_since = time.monotonic()
+                elif (folder / END_FILE).exists():
+                    break
                 self._wait(wake, pause_s)
         finally:
             for end in ends:
@@ -245,6 +253,48 @@ class _WakeFile:
             return 0
 
 
+def agree_on_sites(home: Home) -> None:
+    """See to it that this home's controller, if there is one, works with the same sites: one that idles is ended.
+
+    Raises:
+        UserError: It is at work with another sites file.
+    """
+    folder = home.settings.home
+    if _is_free(folder) or (now := _read(folder / SITES_NOW_FILE)) in ("", _sites_now(home)):
+        return
+    path = now.splitlines()[0]
+    if runs := [entry.id for entry in home.journal.entries(only_open=True)]:
+        if path == str(home.settings.sites_path):  # it has been edited since: that holds for the next controller
+            return
+        raise UserError(
+            f"the controller of this home is at work with {path} (run {', '.join(runs[:3])})",
+            where=str(home.settings.sites_path),
+            what_to_do="Wait until that has ended, or set GREENKERNEL_HOME to a folder of its own for these sites",
+        )
+    (folder / END_FILE).touch()
+    wait_until(home.clock, lambda: _is_free(folder), timeout_s=_END_S)
+
+
+def _is_free(folder: Path) -> bool:
+    lock = Lock(folder / LOCK_FILE)
+    try:
+        return lock.take()
+    finally:
+        lock.release()
+
+
+def _sites_now(home: Home) -> str:
+    path = home.settings.sites_path
+    return f"{path}\n{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
 def ensure_controller(home: Path, sites_file: Path) -> bool:
     """Wake the home's controller, and start one where there is none; returns whether one was started.
 
@@ -253,9 +303,7 @@ def ensure_controller(home: Path, sites_file: Path) -> bool:
     """
     try:
         (home / WAKE_FILE).touch()
-        lock = Lock(home / LOCK_FILE)
-        alone = lock.take()
-        lock.release()
+        alone = _is_free(home)
         if alone:
             command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
             spawn_detached(command, cwd=home, log=home / LOG_FILE)
@@ -278,6 +326,8 @@ def serve(home: Home, *, linger_s: float = _LINGER_S) -> bool:
         try:
             if not lock.take(patience_s=_START_S):
                 return False
+            (home.settings.home / END_FILE).unlink(missing_ok=True)
+            (home.settings.home / SITES_NOW_FILE).write_text(_sites_now(home), encoding="utf-8")
             Controller(home, RealClock()).run(linger_s=linger_s)
         finally:
             lock.release()

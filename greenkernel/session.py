@@ -20,7 +20,7 @@ from greenkernel.cell.capture import capture
 from greenkernel.cell.files_back import put_files
 from greenkernel.cell.surroundings import settings_back, taken_here
 from greenkernel.cell.transform import to_python
-from greenkernel.controller import LOG_FILE, ensure_controller
+from greenkernel.controller import LOG_FILE, agree_on_sites, ensure_controller
 from greenkernel.errors import UserError
 from greenkernel.home import Home
 from greenkernel.model.room import no_room, too_much
@@ -514,6 +514,7 @@ def train(
         request = replace(request, name=getattr(source, "__name__", request.name))
     to_python(text, file_name, whole=script is not None)
     home.check_signals()
+    agree_on_sites(home)
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     with home.sending():
         # Blobs that are there already can be relied on, for nobody removes any now.

@@ -259,6 +259,21 @@ def test_out_of_memory_is_given_twice_the_memory(home: Home) -> None:
     assert 45_000_000 == run.names["n"]
 
 
+def test_another_sites_file(home: Home, tmp_path: Path) -> None:
+    """It is used at once where the controller idles; while that is at work with other sites nothing is sent."""
+    assert 1 == quick(home, "1").result(60)
+    (tmp_path / "other.toml").write_text('[sites.elsewhere]\nkind = "embedded"\nintensity_g_per_kwh = 1\n')
+    other = Home.open(sites_file=tmp_path / "other.toml")
+    eventually(lambda: not home.journal.entries(only_open=True))
+    run = quick(other, "import time; time.sleep(5)", site=["elsewhere"])
+    eventually(lambda: run.epochs != ())
+    with pytest.raises(UserError, match=rf"at work with .*other.toml \(run {run.id}\).*GREENKERNEL_HOME"):
+        quick(home, "2")
+    assert ["elsewhere"] == [stay.site for stay in run.wait(60).receipt.stays]  # type: ignore[union-attr]
+    eventually(lambda: not home.journal.entries(only_open=True))
+    assert 3 == quick(home, "3", site=["near"]).result(60)
+
+
 def test_a_result_that_somebody_has_damaged(home: Home) -> None:
     """It is said which run's, why, and what to do; nothing is bound."""
     run = quick(home, "a = list(range(1000))").wait(60)

@@ -21,6 +21,26 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="objects that remove their files when they end are not ended by being looked at",
+        before=(
+            code("""
+                import os
+                class Kept:
+                    def __init__(self, path):
+                        self.path = path
+                        with open(path, 'w') as file:
+                            file.write('data')
+                    def __del__(self):
+                        print('ends', self.path)
+                        os.remove(self.path)
+                mine = Kept('mine.txt')
+                """),
+        ),
+        cell="print(mine.path, os.path.exists('mine.txt'))\nnew = Kept('new.txt')\nmine.seen = 1",
+        then=("sorted(name for name in os.listdir() if name.endswith('.txt')), mine.seen, new.path",),
+        every=True,
+    ),
+    Case(
         shows="what the cell registers with a single dispatch of the notebook's",
         before=(
             code("""

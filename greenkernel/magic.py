@@ -245,7 +245,7 @@ class Magics:
         return not str(written).lstrip().startswith("%%greentrain")
 
     def _cell_number(self) -> int:
-        return len(self._shell.user_ns["In"]) - 1  # as the notebook shows it
+        return len(self._shell.history_manager.input_hist_parsed) - 1  # as the notebook shows it
 
     def _file_name(self, cell: str) -> str:
         """What the cell's code comes from; another one if a cell of this number has been sent before."""

@@ -40,7 +40,7 @@ class CellOutput:
     def __init__(self, shell: Any) -> None:
         self._kernel = shell.kernel
         self._parent = _request(self._kernel)
-        self._number = len(shell.user_ns["In"]) - 1  # as the notebook shows it
+        self._number = len(shell.history_manager.input_hist_parsed) - 1  # as the notebook shows it
         self.page = page(shell)
         self._late: list[LogEvent] = []
         self._failed = False

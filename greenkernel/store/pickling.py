@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import aliases, artists, caches, closed, generators, idle, instances, numpys, singletons
+from greenkernel.store import aliases, artists, caches, closed, generators, idle, instances, lookers, numpys, singletons
 from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, is_manager, managed, of_block, parted
@@ -134,7 +134,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return managed(obj) or NotImplemented
         if isinstance(obj, type):
             return self._class(obj)
-        for rare in (numpys, closed, artists, instances):
+        for rare in (numpys, closed, artists, lookers, instances):
             if (found := rare.reduced(obj, kind)) is not None:
                 return found
         return self._other(obj, kind)

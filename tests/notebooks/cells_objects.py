@@ -842,9 +842,42 @@ CASES = (
     ),
     Case(
         shows="weak references that the cell uses",
-        before=("import weakref\nclass W: pass\nw = W()\nr = weakref.ref(w)",),
-        cell="same = r() is w\nsame",
-        refused="r cannot travel",
+        before=(
+            code("""
+                import weakref
+                class W:
+                    pass
+                w, gone = W(), W()
+                w.me = r = weakref.ref(w)
+                dead = weakref.ref(gone)
+                del gone
+                by_name, by_object, some = weakref.WeakValueDictionary(w=w), weakref.WeakKeyDictionary(), weakref.WeakSet()
+                by_object[w] = 1
+                some.add(w)
+                """),
+        ),
+        cell=code("""
+            print(r() is w, w.me() is w, dead(), by_name['w'] is w, by_object[w], w in some)
+            new = W()
+            to_new, held = weakref.ref(new), weakref.WeakValueDictionary(new=new)
+            """),
+        then=("r() is w, w.me() is w, to_new() is new, held['new'] is new, dict(by_name) == {'w': w}",),
+    ),
+    Case(
+        shows="matches of regular expressions",
+        before=("import re\nbefore = re.search(r'(?P<year>\\d+)-(\\d+)', 'in 2020-05')",),
+        cell=code("""
+            print(before.group('year'), before.groups())
+            after = re.fullmatch('(a)(b)?', 'a')
+            many = list(re.finditer('b+', 'abbabbb'))
+            """),
+        then=("before['year'], before.span(), after, after.groups(), many, many[1].start(), many[1].re.pattern",),
+    ),
+    Case(
+        shows="a name that the shell has, too, in another cell",
+        before=("class In: pass",),
+        cell="a = 1",
+        then=("a, In.__name__",),
     ),
     Case(
         shows="copies",

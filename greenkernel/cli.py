@@ -112,13 +112,22 @@ def _train(given: argparse.Namespace) -> int:
     write_receipt(run, given.json)
     if run.state in (RunState.DONE, RunState.FAILED):
         _bring(run)
-    code: int | None = run.exit_code
-    if code is not None:
-        return code
+    if (words := run.exit_words) is not None:
+        return _exited(words)
     if run.state is not RunState.DONE:
-        print(run.error_text or f"greenkernel: run {run.id} {run.state}: {run.detail}", file=sys.stderr)
+        why = f": {run.detail}" if run.detail else ""
+        print(run.error_text or f"greenkernel: run {run.id} {run.state}{why}", file=sys.stderr)
         return 1
     return 0
+
+
+def _exited(words: str) -> int:
+    """The exit status of a script that has ended itself; a sentence goes to stderr, as Python does it."""
+    try:
+        return int(words) & 0xFF
+    except ValueError:
+        print(words, file=sys.stderr)
+        return 1
 
 
 def _bring(run: Any) -> None:

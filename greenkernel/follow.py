@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import tzinfo
+from pathlib import Path
 
 from greenkernel.errors import UserError
 from greenkernel.options import describe_due
@@ -80,8 +82,9 @@ def _wait(run: Run, voice: Voice, each: Callable[[], None]) -> None:
 
 def hint_for(run: Run) -> str:
     """What may help after an error of the cell that is likelier on a site than here."""
-    kind = (run.detail if run.state is RunState.FAILED else "").partition(":")[0]
-    if kind == "FileNotFoundError" and not run.submission.request.files:
+    missing = re.match(r"FileNotFoundError: .*'([^']+)'$", run.detail if run.state is RunState.FAILED else "")
+    request = run.submission.request
+    if missing and not request.files and Path(request.folder, missing[1]).exists():
         return "data files travel when they are named: --files GLOB, relative to the working folder"
     return ""
 
@@ -136,7 +139,7 @@ def _status(run: Run) -> str:
     progress = run.progress
     tasks = ""
     if state is RunState.RUNNING and progress is not None and progress.rounds_done is not None:
-        tasks = f", round {progress.rounds_done + 1} of {progress.rounds_total}"
+        tasks = f", round {min(progress.rounds_done + 1, progress.rounds_total or 1)} of {progress.rounds_total}"
     elif state is RunState.RUNNING and progress is not None and progress.tasks_done:
         total = f" of {progress.tasks_total}" if progress.tasks_total else ""
         step = 50 if (progress.tasks_total or progress.tasks_done) > 100 else 1

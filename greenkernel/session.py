@@ -398,13 +398,11 @@ class Run:
         return result.error.text if result is not None and result.error is not None else None
 
     @property
-    def exit_code(self) -> int | None:
-        """The number with which a script has ended itself by ``sys.exit``; None where it has not."""
+    def exit_words(self) -> str | None:
+        """What a script has given to ``sys.exit`` in the end, as text: a number or a sentence; None without."""
         result = self._store.result()
         error = result.error if result is not None and self.submission.request.script is not None else None
-        if error is None or error.type_name != "SystemExit" or not error.message.isdigit():
-            return None
-        return int(error.message)
+        return error.message if error is not None and error.type_name == "SystemExit" else None
 
     def _wish(self, name: str, wish: Wish) -> None:
         self._open()

@@ -249,6 +249,7 @@ def test_words_behind_two_dashes_are_the_scripts(home: Home, tmp_path: Path) -> 
         (0, "import sys\nprint('in')\nsys.exit()"),
         (0, "import sys\nprint('in')\nsys.exit(0)"),
         (3, "import sys\nprint('in')\nsys.exit(3)"),
+        (255, "import sys\nprint('in')\nsys.exit(-1)"),
         (0, "import sys\nfrom pathlib import Path\nassert Path(__file__).name == 'cell.py'\n"
             "assert [Path(__file__)] == [Path(word).resolve() for word in sys.argv]\nprint('in')"),
         (0, "\ufeffprint('in')"),
@@ -259,6 +260,13 @@ def test_a_script_is_what_it_is_in_plain_python(code: int, text: str, home: Home
     done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
     assert code == done.returncode, done.stderr
     assert "in\n" == done.stdout
+
+
+def test_a_script_ends_itself_with_a_sentence(home: Home, tmp_path: Path) -> None:
+    """It is the last line on stderr, without a traceback."""
+    done = greenkernel("train", script(tmp_path, "import sys\nsys.exit('no data')"), "--no-profile", cwd=tmp_path)
+    assert (1, "no data") == (done.returncode, done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
 
 
 def test_what_does_not_come_back_is_said(home: Home, tmp_path: Path) -> None:

@@ -851,7 +851,8 @@ CASES = (
                 w.me = r = weakref.ref(w)
                 dead = weakref.ref(gone)
                 del gone
-                by_name, by_object, some = weakref.WeakValueDictionary(w=w), weakref.WeakKeyDictionary(), weakref.WeakSet()
+                by_name, by_object = weakref.WeakValueDictionary(w=w), weakref.WeakKeyDictionary()
+                some = weakref.WeakSet()
                 by_object[w] = 1
                 some.add(w)
                 """),

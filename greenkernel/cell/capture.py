@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,7 @@ _SECRET_NAME = re.compile(r"(?i)(api_?key|token|passw(or)?d|secret|credential|pr
 _UNNAMED = ("matplotlibrc",)
 # Larger values travel only where the cell's text names them.
 _UNSEEN_MAX_BYTES = 64 * 2**20
+_OF_MODULE = "a module that the cell uses has it"
 _SECRET_VALUE = re.compile(
     r"^(sk-|ghp_|gho_|github_pat_|AKIA|xox[abp]-|hf_|eyJ|-----BEGIN |[a-z+]+://[^/@\s]*:[^/@\s]+@)"
 )
@@ -68,7 +69,8 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     settings = taken_here(folder, {*secret, *env})
     objects = {name: namespace[name] for name in names.reads}
     patched = patches.find(namespace)
-    dumped, unseen = _dumped(names, objects, patched, bound_first(python), namespace, blobs)
+    shared = _shared(objects, namespace, folder.resolve())
+    dumped, unseen = _dumped(names, objects, patched, shared, bound_first(python), namespace, blobs)
     sent = {name: namespace[name] for name in dumped.sizes if name in namespace}
     local, packages = _code(_modules(names, dumped, objects), folder)
     files, not_sent = _files(request, names, local, sent.values(), blobs, folder)
@@ -82,7 +84,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         transformed=python,
         reads=tuple(sorted(sent)),
         binds=tuple(sorted({*names.binds, *names.deletes})),
-        items=(*_manifest(names, dumped, {**sent, **patched}, files), *variables(settings)),
+        items=(*_manifest(names, dumped, {**sent, **patched}, files, shared), *variables(settings)),
         payload=dumped.payload,
         files=files,
         packages=packages,
@@ -133,6 +135,7 @@ def _dumped(
     names: Names,
     objects: Mapping[str, object],
     patched: Mapping[str, object],
+    shared: Mapping[str, object],
     rebound: frozenset[str],
     namespace: Mapping[str, object],
     blobs: Blobs,
@@ -145,7 +148,7 @@ def _dumped(
         The payload, and names that were left out with the reasons.
     """
     read = dict(objects)
-    more = {**(_others(objects, namespace) if names.computed else {}), **patched}
+    more = {**shared, **(_others(objects, namespace) if names.computed else {}), **patched}
     left_out: dict[str, str] = {}
     while True:
         try:
@@ -162,17 +165,36 @@ def _dumped(
                 raise
             for name in dropped:
                 del more[name]
-                used = "a library was given it" if name in patched else f"the cell uses {names.computed}"
+                used = f"the cell uses {names.computed}"
+                if name in patched or name in shared:
+                    used = "a library was given it" if name in patched else _OF_MODULE
                 left_out[name] = f"{used}, but it cannot travel"
 
 
-def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:
-    shown = {name: value for name, value in namespace.items() if not name.startswith("_") and name not in objects}
+def _shared(objects: Mapping[str, object], namespace: Mapping[str, object], root: Path) -> dict[str, object]:
+    """Names whose objects a local module has, too, that the cell uses: it may change them there."""
+    modules = {value.__name__ for value in objects.values() if isinstance(value, types.ModuleType)}
+    if not modules:
+        return {}
+    owned = owners(_shown(objects, namespace), root)
+    return {
+        name: namespace[name]
+        for name, places in owned.items()
+        if modules & {place.partition(":")[0] for place in places} and _bytes_of(namespace[name]) <= _UNSEEN_MAX_BYTES
+    }
+
+
+def _shown(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:
+    """Other names of the notebook's."""
     return {
         name: value
-        for name, value in shown.items()
-        if name not in SHELL_NAMES and name != "Out" and _bytes_of(value) <= _UNSEEN_MAX_BYTES
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in objects and name not in SHELL_NAMES and name != "Out"
     }
+
+
+def _others(objects: Mapping[str, object], namespace: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in _shown(objects, namespace).items() if _bytes_of(value) <= _UNSEEN_MAX_BYTES}
 
 
 def _bytes_of(value: object) -> int:
@@ -234,14 +256,18 @@ def _modules(names: Names, dumped: Dumped, objects: Mapping[str, object]) -> set
 
 
 def _manifest(
-    names: Names, dumped: Dumped, values: Mapping[str, object], files: Iterable[SourceFile]
+    names: Names,
+    dumped: Dumped,
+    values: Mapping[str, object],
+    files: Iterable[SourceFile],
+    shared: Collection[str],
 ) -> tuple[Item, ...]:
     items = [
         Item(
             name=name,
             kind=kind_of(values[name]),
             bytes=size,
-            why="given to a library" if is_place(name) else _why(names.why.get(name) or dumped.needed.get(name, "")),
+            why=_OF_MODULE if name in shared else _why(name, names, dumped),
             secret_like=looks_secret(name, values[name]),
         )
         for name, size in dumped.sizes.items()
@@ -252,7 +278,10 @@ def _manifest(
     return tuple(sorted(items, key=lambda item: (-item.bytes, item.name)))
 
 
-def _why(reader: str) -> str:
+def _why(name: str, names: Names, dumped: Dumped) -> str:
+    if is_place(name):
+        return "given to a library"
+    reader = names.why.get(name) or dumped.needed.get(name, "")
     return f"read by {reader}" if reader else "part of another value"
 
 

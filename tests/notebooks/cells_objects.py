@@ -21,6 +21,15 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="an object of a local module that is changed through the module",
+        files=(
+            ("sharing.py", "class S:\n    pass\nONE = S()\nMANY = {'a': S()}\nLOCK = __import__('threading').Lock()"),
+        ),
+        before=("import sharing\nfrom sharing import ONE, MANY, LOCK",),
+        cell="sharing.ONE.z = 3\nsharing.MANY['b'] = 2",
+        then=("ONE.z, ONE is sharing.ONE, MANY['b'], MANY is sharing.MANY, LOCK is sharing.LOCK",),
+    ),
+    Case(
         shows="objects that remove their files when they end are not ended by being looked at",
         before=(
             code("""

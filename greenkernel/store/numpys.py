@@ -6,6 +6,7 @@ Nothing here imports numpy by itself.
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 # More is not worth a copy in memory: what is inside may be read in the cell.
@@ -14,6 +15,9 @@ _ARCHIVE_MOST_BYTES = 1 << 30
 
 def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     """How to rebuild one of these; None for everything else."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and issubclass(kind, numpy.ndarray) and _loses_attributes(kind, numpy.ndarray, value):
+        return _of_kind, (kind, value.view(numpy.ndarray)), dict(vars(value)), None, None, _put_attributes
     if kind.__module__.partition(".")[0] != "numpy":
         return None
     if kind.__name__ == "flatiter":
@@ -23,6 +27,22 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind.__name__ == "NpzFile" and value.zip is not None:
         return _archive_of(value)
     return None
+
+
+def _loses_attributes(kind: type, ndarray: Any, value: Any) -> bool:
+    """True for a class of its own with attributes, which pickles as an array does, without them."""
+    usual = all(
+        getattr(kind, name) is getattr(ndarray, name) for name in ("__reduce_ex__", "__reduce__", "__setstate__")
+    )
+    return kind is not ndarray and usual and bool(getattr(value, "__dict__", None))
+
+
+def _of_kind(kind: type, array: Any) -> Any:
+    return array.view(kind)
+
+
+def _put_attributes(value: Any, attributes: dict[str, Any]) -> None:
+    vars(value).update(attributes)
 
 
 def _archive_of(value: Any) -> tuple[Any, ...] | None:

@@ -21,6 +21,15 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="attributes of arrays of a class of one's own",
+        before=(
+            "import numpy as np\nclass Sub(np.ndarray): pass\nw = np.arange(30000.).view(Sub)\nw.unit, w.me = 'm', w",
+        ),
+        cell="print(w.unit, w.me is w)\nv = (2 * w)[:3].view(Sub)\nv.unit = 'km'\nw[0] = 5",
+        then=("w.unit, w.me is w, w[0], v.unit, v.tolist(), type(v).__name__, type(w) is Sub, w.sum()",),
+        skips=("w",),  # their types of data are equal, and two objects
+    ),
+    Case(
         shows="an object of a local module that is changed through the module",
         files=(
             ("sharing.py", "class S:\n    pass\nONE = S()\nMANY = {'a': S()}\nLOCK = __import__('threading').Lock()"),

@@ -270,15 +270,16 @@ def test_a_script_ends_itself_with_a_sentence(home: Home, tmp_path: Path) -> Non
 
 
 def test_what_does_not_come_back_is_said(home: Home, tmp_path: Path) -> None:
-    """Files that a script writes come back; a generator stays on the site and is named. A missing file has its hint."""
+    """Files that a script writes come back; a generator stays on the site and is named. A file that is here only has its hint."""
     text = "numbers = (n for n in range(3))\nnext(numbers)\nopen('out.txt', 'w').write('x')"
     done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
     assert 0 == done.returncode
     assert "x" == (tmp_path / "out.txt").read_text()
     assert "numbers did not come back" in done.stderr
-    failed = greenkernel("train", script(tmp_path, "open('data.csv')"), "--no-profile", cwd=tmp_path)
-    assert 1 == failed.returncode
-    assert "--files GLOB" in failed.stderr
+    (tmp_path / "data.csv").write_text("1")
+    for name, hinted in (("data", True), ("nowhere", False)):
+        failed = greenkernel("train", script(tmp_path, f"open('{name}' + '.csv')"), "--no-profile", cwd=tmp_path)
+        assert (1, hinted) == (failed.returncode, "--files GLOB" in failed.stderr), failed.stderr
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -270,7 +270,7 @@ def test_a_script_ends_itself_with_a_sentence(home: Home, tmp_path: Path) -> Non
 
 
 def test_what_does_not_come_back_is_said(home: Home, tmp_path: Path) -> None:
-    """Files that a script writes come back; a generator stays on the site and is named. A file that is here only has its hint."""
+    """Files that it writes come back; a generator stays and is named; a file that is only here has a hint."""
     text = "numbers = (n for n in range(3))\nnext(numbers)\nopen('out.txt', 'w').write('x')"
     done = greenkernel("train", script(tmp_path, text), "--no-profile", cwd=tmp_path)
     assert 0 == done.returncode

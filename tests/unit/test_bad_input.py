@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import itertools
 import mmap
@@ -15,7 +16,6 @@ import sys
 import tempfile
 import threading
 import types
-import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -186,7 +186,7 @@ LIVE: dict[str, Callable[[], Any]] = {
     "pipe": lambda: multiprocessing.Pipe()[0],
     "frame": _frame,
     "mmap": lambda: mmap.mmap(-1, 10),
-    "weak reference": lambda: weakref.ref(threading.Thread()),
+    "context variable": lambda: contextvars.ContextVar("v"),
     "stream": lambda: io.TextIOWrapper(_opened("rb")),
 }
 WRAPPED: dict[str, Callable[[Any], Any]] = {

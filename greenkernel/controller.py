@@ -47,6 +47,7 @@ LOG_FILE = "controller.log"
 # The sites file that the controller works with, and its hash; and a word that it is to end as soon as it is idle.
 SITES_NOW_FILE = "controller.sites"
 END_FILE = "controller.end"
+_STAYS = "stays"
 _END_S = 10.0
 
 
@@ -87,7 +88,7 @@ class Controller:
             while self._standing.holds() if self._standing is not None else time.monotonic() - idle_since < linger_s:
                 if self.step() or self._tidy():
                     idle_since = time.monotonic()
-                elif (folder / END_FILE).exists():
+                elif self._standing is None and (folder / END_FILE).exists():
                     break
                 self._wait(wake, pause_s)
         finally:
@@ -257,11 +258,16 @@ def agree_on_sites(home: Home) -> None:
     """See to it that this home's controller, if there is one, works with the same sites: one that idles is ended.
 
     Raises:
-        UserError: It is at work with another sites file.
+        UserError: It is at work with another sites file, or it is one that stays, which profiles nothing.
     """
     folder = home.settings.home
     if _is_free(folder) or (now := _read(folder / SITES_NOW_FILE)) in ("", _sites_now(home)):
         return
+    if now == _STAYS:
+        raise UserError(
+            f"the home {folder} is that of a controller that stays, which profiles nothing",
+            what_to_do="Set GREENKERNEL_HOME to another folder, with a copy of its keys",
+        )
     path = now.splitlines()[0]
     if runs := [entry.id for entry in home.journal.entries(only_open=True)]:
         if path == str(home.settings.sites_path):  # it has been edited since: that holds for the next controller
@@ -354,6 +360,7 @@ def stand(home: Home, say: Callable[[str], None]) -> None:
             raise UserError(
                 "another controller is at work in this home", what_to_do="Wait until it ends, or give this one a home"
             )
+        (home.settings.home / SITES_NOW_FILE).write_text(_STAYS, encoding="utf-8")
         while True:
             standing = _taken(home, leases, sites, say)
             say(f"has the runs on {', '.join(sites)}")

@@ -165,9 +165,10 @@ def _dumped(
                 raise
             for name in dropped:
                 del more[name]
-                used = f"the cell uses {names.computed}"
-                if name in patched or name in shared:
-                    used = "a library was given it" if name in patched else _OF_MODULE
+                if name in patched:
+                    used = "a library was given it"
+                else:
+                    used = _OF_MODULE if name in shared else f"the cell uses {names.computed}"
                 left_out[name] = f"{used}, but it cannot travel"
 
 

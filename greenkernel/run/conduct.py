@@ -133,13 +133,16 @@ class Conductor:
         return self._store.run
 
     def is_for(self, lease: Lease) -> bool:
-        """Whether the run is the lease's holder's: it is profiled, and has been on, and goes to, his sites only."""
+        """Whether the run is the lease's holder's: it is profiled, and has been on, and goes to, his sites only.
+
+        One that was resumed is not: the holder has closed it, and hears of a run in the store only once.
+        """
         if self._submission is None:
             self._submission = self._store.submission()
         request, capture = self._submission.request, self._submission.capture
         python = ".".join(capture.python_version.split(".")[:2])
         alike = (request.owner, python) == (lease.owner, lease.python)
-        if not alike or self._store.advice() is None:
+        if not alike or self._store.advice() is None or self._store.resumes():
             return False
         goes_to = self._goes_to()
         return {goes_to, *(epoch.site for epoch in self._epochs)} <= set(lease.sites)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,7 @@ from greenkernel.records import (
 )
 from greenkernel.run.conduct import Conductor, SitesNow
 from greenkernel.run.journal import Entry, Journal
+from greenkernel.run.lease import Lease
 from greenkernel.run.reconcile import Seen
 from greenkernel.site.fake import FakeSite, Script
 from greenkernel.store.objects import ObjectStore, StoreAddress
@@ -422,3 +424,21 @@ def test_a_receipt_that_cannot_be_made_does_not_keep_a_run_open(
         pass
     assert RunState.DONE == world.state
     assert has_receipt is (world.store.receipt() is not None)
+
+
+def test_whose_a_run_is(tmp_path: Path) -> None:
+    """It is the lease's once it has advice and while it is on the lease's sites; never one that was resumed."""
+    world = World(tmp_path, FixedAdviser([("a", 0, 1000)]))
+    lease = Lease(holder="h", host="x", pid=1, owner="", python="", sites=("a",))
+    assert not world.conductor.is_for(lease)
+    for number in world.steps(most=100):
+        if number == 6:
+            assert world.store.epoch(1) is not None
+            assert world.conductor.is_for(lease)
+            assert not world.conductor.is_for(replace(lease, sites=("b",)))
+            assert not world.conductor.is_for(replace(lease, owner="other"))
+            world.store.cancel(world.clock.now())
+    end = world.store.ended()
+    assert end is not None
+    world.store.resume(end, world.clock.now())
+    assert not world.new_controller().is_for(lease)

@@ -14,8 +14,10 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 
 from greenkernel import attach, predict, runs, sites, train
+from greenkernel.controller import LOCK_FILE, SITES_NOW_FILE
 from greenkernel.errors import UserError
 from greenkernel.home import Home
+from greenkernel.lock import Lock
 from greenkernel.osfacts import start_time
 from greenkernel.records import RunState
 from greenkernel.session import Run
@@ -272,6 +274,17 @@ def test_another_sites_file(home: Home, tmp_path: Path) -> None:
     assert ["elsewhere"] == [stay.site for stay in run.wait(60).receipt.stays]  # type: ignore[union-attr]
     eventually(lambda: not home.journal.entries(only_open=True))
     assert 3 == quick(home, "3", site=["near"]).result(60)
+
+
+def test_no_cell_is_sent_from_the_home_of_a_controller_that_stays(home: Home) -> None:
+    """Nobody would profile it: it is refused at once."""
+    lock = Lock(home.settings.home / LOCK_FILE)
+    assert lock.take()
+    (home.settings.home / SITES_NOW_FILE).write_text("stays")
+    with pytest.raises(UserError, match="that of a controller that stays.*GREENKERNEL_HOME"):
+        quick(home, "1")
+    lock.release()
+    assert [] == home.journal.entries()
 
 
 def test_a_result_that_somebody_has_damaged(home: Home) -> None:

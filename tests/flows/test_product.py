@@ -281,7 +281,7 @@ def test_no_cell_is_sent_from_the_home_of_a_controller_that_stays(home: Home) ->
     lock = Lock(home.settings.home / LOCK_FILE)
     assert lock.take()
     (home.settings.home / SITES_NOW_FILE).write_text("stays")
-    with pytest.raises(UserError, match="that of a controller that stays.*GREENKERNEL_HOME"):
+    with pytest.raises(UserError, match=r"that of a controller that stays.*GREENKERNEL_HOME"):
         quick(home, "1")
     lock.release()
     assert [] == home.journal.entries()

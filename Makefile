@@ -49,7 +49,8 @@ oldest: $(OLDEST)/.ready  ## cells, records and snapshots on the oldest versions
 soak: $(READY)  ## the long form of the fault tests, and examples of other projects
 	$(BIN)/python -m pip install --quiet --editable '.[public]'
 	$(BIN)/python -m pytest -m soak
-	$(BIN)/python -m pytest tests/unit/test_callbacks.py -k keras
+	$(BIN)/python -m pytest tests/unit/test_callbacks.py tests/unit/test_compiled.py tests/unit/test_surroundings.py \
+		-k 'keras or compiled or jax or bokeh'
 
 clusters-up: $(READY)  ## two real Kubernetes sites and an S3 server on this machine
 	$(BIN)/python -m tests.clusters up

@@ -1,4 +1,7 @@
-"""Run every benchmark, print one table, and fail where a limit is not kept."""
+"""Run every benchmark, or those that are named, print one table, and fail where a limit is not kept.
+
+python -m benchmarks [startup|overhead|travel|recording|snapshots|moves]...
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,18 @@ from benchmarks import moves, overhead, recording, snapshots, startup, travel
 from benchmarks.figures import Figure
 from greenkernel.panel.text import table
 
+_ALL = (startup, overhead, travel, recording, snapshots, moves)
+MODULES = {module.__name__.rpartition(".")[2]: module for module in _ALL}
 
-def main() -> int:
+
+def main(names: list[str]) -> int:
+    if unknown := set(names) - MODULES.keys():
+        print(f"there is no benchmark {', '.join(sorted(unknown))}, only {', '.join(MODULES)}", file=sys.stderr)
+        return 2
     figures: list[Figure] = []
-    for module in (startup, overhead, travel, recording, snapshots, moves):
+    for name, module in MODULES.items():
+        if names and name not in names:
+            continue
         print(f"{module.__name__} ...", file=sys.stderr, flush=True)
         found = module.measure()
         figures += found
@@ -25,4 +36,4 @@ def _row(f: Figure) -> tuple[str, str, str, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -13,8 +13,9 @@ import numpy as np
 from benchmarks.figures import Figure, median_s
 from greenkernel.clock import RealClock, wait_until
 from greenkernel.demo import CELL, load_records, setup_namespace
+from greenkernel.handle import Run
 from greenkernel.home import Home
-from greenkernel.session import Run, train
+from greenkernel.session import train
 from greenkernel.settings import Settings
 
 _ONE_SECOND = """
@@ -32,7 +33,7 @@ zone = "HERE"
 
 
 def measure() -> list[Figure]:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a controller may still write
         (Path(folder) / "sites.toml").write_text(_SITES)
         home = Home(Settings(Path(folder)), RealClock())
         values: dict[str, Any] = {"a": np.arange(100_000.0)}

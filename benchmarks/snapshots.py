@@ -9,9 +9,9 @@ import tempfile
 
 from benchmarks.figures import Figure
 
-_ROUNDS, _TURNS = 160, 3
+_ROUNDS, _TURNS = 320, 2
 _LOOP = """
-import json, sys, tempfile, time
+import json, sys, tempfile, threading, time
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
@@ -20,7 +20,7 @@ from greenkernel.runner.collect import Before
 from greenkernel.runner.execute import execute
 from greenkernel.runner.snapshots.keeper import Keeper, Process
 from greenkernel.runner.snapshots.pace import Pace
-from greenkernel.runner.snapshots.parts import Parts
+from greenkernel.runner.snapshots.parts import Copies, Parts
 from greenkernel.runner.snapshots.state import written
 from greenkernel.runner.surroundings import Surroundings
 from greenkernel.store.inner import Inner
@@ -39,13 +39,20 @@ namespace = {"__name__": "__main__"}
 capture = Capture(transformed=cell, reads=(), binds=(), items=(), payload=Payload(head="", buffers=(), bytes=0))
 parts = Parts(place, b"k" * 32, ())
 count = 0
-def write(moment, at, said, names):
+def write(moment, at, said, names, *, copies_bytes, wrote):
     global count
     count += 1
-    written(moment, names, parts)
+    copies = Copies(parts, copies_bytes)
+    payload = written(moment, names, copies)
+    copies.close()
+    threading.Thread(target=keep, args=(copies, payload, wrote)).start()
+def keep(copies, payload, wrote):
+    began = time.monotonic()
+    copies.keep(payload)
     for old in place.iterdir():
         if old.is_file(): old.unlink()  # as if it had been shipped
     parts.forget(list(parts._known))
+    wrote(time.monotonic() - began, None)
 process = Process(
     before=Before.of(namespace, capture, Inner()), namespace=namespace, modules=frozenset(sys.modules),
     surroundings=Surroundings({}, place), write=write, is_busy=lambda: False, said=Said, go_on=lambda said: None,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenkernel import callbacks
+    from greenkernel.handle import Run
     from greenkernel.runner.checkpoints import checkpoint, resumable
-    from greenkernel.session import Forecast, Run, attach, predict, runs, sites, task, train
+    from greenkernel.session import Forecast, attach, predict, runs, sites, task, train
 
 __all__ = [
     "Forecast",
@@ -32,6 +33,10 @@ def load_ipython_extension(shell: Any) -> None:
     from greenkernel.magic import load_ipython_extension as load
 
     load(shell)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 def __getattr__(name: str) -> Any:

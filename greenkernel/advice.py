@@ -39,7 +39,7 @@ from greenkernel.records import (
 from greenkernel.run.bundle import BundleRef, build_bundle, wanted_packages
 from greenkernel.run.receipt import EpochFacts, RunFacts, make_receipt
 from greenkernel.run.reconcile import Seen
-from greenkernel.run.wheels import Collected, collect_wheels
+from greenkernel.run.wheels import WHEELS, Collected, collect_wheels
 from greenkernel.runner.bootstrap import BUNDLE
 from greenkernel.runner.job import secrets_of
 from greenkernel.settings import Settings, SiteConfig
@@ -277,7 +277,7 @@ class Stages:
 
     def _collect(self, capture: Capture) -> Collected:
         """Wheels as they can be had now; a bundle that was made of others is not used again."""
-        collected = collect_wheels(wanted_packages(capture.packages), self._settings.home / "wheels", python=_PYTHON)
+        collected = collect_wheels(wanted_packages(capture.packages), self._settings.home / WHEELS, python=_PYTHON)
         known = self._bundles.get(capture.packages)
         if known is not None and known[1] != collected:
             del self._bundles[capture.packages]

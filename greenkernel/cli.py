@@ -145,7 +145,6 @@ def _predict(given: argparse.Namespace) -> int:
 
     check_receipt(given.json)
     given.dry_run = True
-    path, given.json = given.json, None
     home, run = _submit(given)
     run.wait()
     advice = run.advice
@@ -154,8 +153,8 @@ def _predict(given: argparse.Namespace) -> int:
     forecast = Forecast(
         predictions=advice.predictions, profile=advice.profile, plan=advice.plan, impossible=advice.impossible
     )
-    if path:
-        Path(path).write_text(forecast.to_json() + "\n", encoding="utf-8")
+    if given.json:
+        Path(given.json).write_text(forecast.to_json() + "\n", encoding="utf-8")
     print(profile_text(advice.profile))
     print(predictions_text(advice.predictions, advice.plan))
     print(plan_text(advice.plan, zone=home.settings.timezone) if advice.plan else f"impossible: {advice.impossible}")
@@ -186,7 +185,7 @@ def _submit(given: argparse.Namespace) -> tuple[Any, Any]:
     # As Python does it: modules are looked for beside the script, files from where it is started.
     sys.path.insert(0, str(path.absolute().parent))
     sys.argv[:] = [given.file, *given.words]
-    options = {option.dest: getattr(given, option.dest) for option in OPTIONS if option.dest not in ("auto", "wait")}
+    options = {option.dest: getattr(given, option.dest) for option in OPTIONS if not option.front}
     options["name"] = options["name"] or path.name
     options["move"] = move_policy(options["move"], Terminal().say, answerable=sys.stdin.isatty())
     names = {"__name__": "__main__"}

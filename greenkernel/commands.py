@@ -12,11 +12,12 @@ from typing import Any
 
 from greenkernel.errors import UserError
 from greenkernel.follow import follow
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.options import Parser
 from greenkernel.panel.text import plan_text, predictions_text, profile_text, receipt_text, table
 from greenkernel.records import RunState, plain
-from greenkernel.session import Run, attach, runs, sites
+from greenkernel.session import attach, runs, sites
 from greenkernel.settings import MOST_DAYS, UserSettings
 from greenkernel.units import format_bytes
 from greenkernel.upkeep import Upkeep

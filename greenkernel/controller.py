@@ -44,6 +44,7 @@ _TROUBLES = 5
 LOCK_FILE = "controller.lock"
 WAKE_FILE = "wake"
 LOG_FILE = "controller.log"
+_LOG_BYTES = 10 << 20
 # The sites file that the controller works with, and its hash; and a word that it is to end as soon as it is idle.
 SITES_NOW_FILE = "controller.sites"
 END_FILE = "controller.end"
@@ -311,11 +312,19 @@ def ensure_controller(home: Path, sites_file: Path) -> bool:
         (home / WAKE_FILE).touch()
         alone = _is_free(home)
         if alone:
+            _turn_over(home / LOG_FILE)
             command = [sys.executable, "-m", "greenkernel.controller", str(home), str(sites_file)]
             spawn_detached(command, cwd=home, log=home / LOG_FILE)
     except OSError as e:
         raise _no_controller(home, e) from e
     return alone
+
+
+def _turn_over(log: Path) -> None:
+    """A log that has grown long goes aside, in place of the one before it."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _no_controller(path: Path, error: Exception) -> UserError:

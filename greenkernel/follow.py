@@ -9,10 +9,10 @@ from datetime import tzinfo
 from pathlib import Path
 
 from greenkernel.errors import UserError
+from greenkernel.handle import Run
 from greenkernel.options import describe_due
 from greenkernel.panel.text import manifest_text, plan_text, predictions_text, profile_text, proposal_text, receipt_text
 from greenkernel.records import RunState
-from greenkernel.session import Run
 from greenkernel.units import format_bytes
 from greenkernel.voices import Voice
 

@@ -92,7 +92,7 @@ class Magics:
     def _train(self, cell: str, given: argparse.Namespace, home: Any, *, auto: bool) -> Any:
         from greenkernel.session import train
 
-        options = {o.dest: getattr(given, o.dest) for o in OPTIONS if o.dest not in ("auto", "wait")}
+        options = {o.dest: getattr(given, o.dest) for o in OPTIONS if not o.front}
         run = train(
             cell,
             namespace=self._shell.user_ns,
@@ -149,6 +149,7 @@ class Magics:
                 voice.status(_WAITS)
                 follow(run, voice, zone=home.settings.timezone)
         except KeyboardInterrupt as e:
+            self._since.left(run.id, run.submission.capture.reads, self._shell.user_ns)
             voice.say(
                 f"run {run.id} goes on; take it back with %greenruns attach {run.id}, "
                 f"stop it with %greenruns cancel {run.id}"
@@ -208,9 +209,13 @@ class Magics:
 
         space, names = self._shell.user_ns, run.names_back
         kept = self._since.bound_anew(run.id, names, space)
-        for message in (*(kept_text(run.id, name) for name in kept), *run.bind(space, Meanwhile(bound=kept))):
+        changed = self._since.changed(run.id, run.submission.capture.reads, space)
+        messages = run.bind(space, Meanwhile(bound=kept, changed=changed))
+        if self._since.was_taken(run.id):
+            messages = [f"run {run.id} was taken back before: what it has changed in place stays as it is by now"]
+        for message in (*(kept_text(run.id, name) for name in kept), *messages):
             self._voice().say(message)
-        self._since.note(run.id, names, space, kept)
+        self._since.took(run.id, names, space, kept)
         draw_inline(self._shell)
         try:
             value = run.loaded().value

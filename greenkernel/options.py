@@ -24,7 +24,10 @@ Kind = Literal["flag", "value", "list"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option. ``parse`` takes the text, or the Python value that the API was given, and returns what is kept."""
+    """One option. ``parse`` takes the text, or the Python value that the API was given, and returns what is kept.
+
+    One of the front's own is for the magic and the command line; the API has another way, which ``front`` says.
+    """
 
     name: str
     kind: Kind
@@ -32,6 +35,7 @@ class Option:
     metavar: str = ""
     parse: Callable[[Any], Any] = str
     built: bool = True
+    front: str = ""
 
     @property
     def dest(self) -> str:
@@ -47,7 +51,7 @@ def parse_cores(value: Any) -> tuple[int, int]:
         raise UserError(
             f"{value!r} is no number of cores",
             where="--cores",
-            what_to_do="Write a number or a range, such as 2 or 1-4",
+            what_to_do=f"Write a number or a range of at most {_MOST_CORES}, such as 2 or 1-4",
         )
     return least, most
 
@@ -139,12 +143,18 @@ OPTIONS: tuple[Option, ...] = (
         help="auto (default): move the running cell when it pays; ask: propose it, stay without an answer; never: stay",
         parse=_choice("move", "auto", "ask", "never"),
     ),
-    Option(name="auto", kind="flag", help="take the recommended site without asking"),
-    Option(name="wait", kind="flag", help="return when the run has ended"),
+    Option(name="auto", kind="flag", help="take the recommended site without asking", front="Give auto=True"),
+    Option(name="wait", kind="flag", help="block until the run has ended, also in a notebook", front="Give wait=True"),
     Option(name="dry-run", kind="flag", help="everything up to the choice; nothing is shipped"),
     Option(name="name", kind="value", metavar="TEXT", help="a name for lists and receipts"),
     Option(name="out", kind="list", metavar="NAMES", help="only these names come back"),
-    Option(name="json", kind="value", metavar="FILE", help="write the receipt as JSON"),
+    Option(
+        name="json",
+        kind="value",
+        metavar="FILE",
+        help="write the receipt as JSON",
+        front="Write run.receipt.to_json() into the file when the run has ended",
+    ),
 )
 _BY_DEST = {option.dest: option for option in OPTIONS}
 _SPLIT = {"rows", "site", "files", "env", "out"}
@@ -164,10 +174,13 @@ class Parser(argparse.ArgumentParser):
             # A mistake behind a sub-command is reported by the parser before it, which does not know its options.
             mine = {string for string in self._option_string_actions if string.startswith("--")}
             known = sorted(mine | {f"--{option.name}" for option in OPTIONS})
-            near = difflib.get_close_matches(unknown[1].split("=")[0], known, n=1)
+            name = unknown[1].split("=")[0]
+            near = difflib.get_close_matches(name, known, n=1)
             advice = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
-            if not unknown[1].startswith("-") and self.epilog:
-                advice = self.epilog
+            if name in known:
+                advice = "It is one of another command"
+            elif self.epilog and not near:
+                advice = self.epilog if not name.startswith("-") else f"{advice}. {self.epilog}"
             raise UserError(f"{unknown[1]} is not an option", what_to_do=advice)
         raise UserError(message[:1].lower() + message[1:], what_to_do="See the help for how it is used")
 
@@ -200,12 +213,9 @@ class Wanted:
     files: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     move: str | None = None
-    auto: bool = False
-    wait: bool = False
     dry_run: bool = False
     name: str | None = None
     out: tuple[str, ...] = ()
-    json: str | None = None
 
 
 def resolve(given: Mapping[str, Any]) -> Wanted:
@@ -224,9 +234,17 @@ def resolve(given: Mapping[str, Any]) -> Wanted:
             raise UserError(f"{dest!r} is not an option", what_to_do=advice)
         if value is None or value is False or value in ((), []):
             continue
+        if option.front:
+            raise UserError(f"{dest!r} is an option of the magic and the command line", what_to_do=option.front)
         if not option.built:
             raise NotBuiltYetError(f"--{option.name} is not built yet", what_to_do="Leave it out")
         kept[dest] = _converted(option, value)
+    useless = [f"--{dest}" for dest in ("rows", "knob") if dest in kept and "no_profile" in kept]
+    if useless:
+        raise UserError(
+            f"{' and '.join(useless)} say how slices are made, and --no-profile that none are",
+            what_to_do="Leave one of them out",
+        )
     return Wanted(**kept)
 
 

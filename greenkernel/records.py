@@ -34,11 +34,12 @@ class RunState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    REMOVED = "removed"
 
     @property
     def ended(self) -> bool:
-        """True for the three states that a run never leaves."""
-        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+        """True where nothing happens any more, unless somebody resumes it."""
+        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.REMOVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +243,8 @@ class Capture:
     """Names and parts whose objects something else in the notebook holds: it sees what becomes of them."""
     keeps: str = ""
     """What a move of the cell does again, in words."""
+    submodules: tuple[str, ...] = ()
+    """Modules inside of packages that it names with a dot and that earlier cells have loaded."""
 
     @property
     def bytes(self) -> int:

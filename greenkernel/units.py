@@ -91,6 +91,11 @@ def format_duration(duration_s: float) -> str:
     return sign + _two(round(minutes / 60), 24, " d", " h")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_bytes(size_bytes: float) -> str:
     """A size in powers of 1024: ``812 B``, ``1.5 MiB``, ``40 GiB``."""
     value, unit = float(size_bytes), "B"

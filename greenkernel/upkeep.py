@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,12 @@ from greenkernel.errors import PermanentError, TemporaryError
 from greenkernel.home import SENDING_LOCK_FILE, Home
 from greenkernel.lock import Lock
 from greenkernel.run.keeping import BUNDLE_KEPT, KeptRun, Limits, Removal, removals, taken
+from greenkernel.run.wheels import WHEELS, unused_wheels
 from greenkernel.store.blobs import GRACE, Blobs
 from greenkernel.store.blobs import name_of as blob_name
 from greenkernel.store.objects import ObjectInfo
 from greenkernel.store.runs import run_ids
-from greenkernel.units import format_bytes
+from greenkernel.units import counted, format_bytes
 
 EVERY = timedelta(days=1)
 NOTE_FILE = "tidied.json"
@@ -57,9 +59,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What went, or would go. ``bytes`` are those of blobs and bundles; ``over_bytes`` is what is left above the limit.
+    """What went, or would go.
 
-    ``why_not`` says why no blob could go.
+    ``blobs`` are those, parts of bundles and packages for pods, ``bytes`` is what they take. ``over_bytes`` is what is
+    left above the limit. ``why_not`` says why no blob could go.
     """
 
     runs: tuple[Removal, ...]
@@ -69,7 +72,7 @@ class Pruned:
     why_not: str = ""
 
     def __str__(self) -> str:
-        runs = f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'}"
+        runs = counted(len(self.runs), "run")
         own = sum(removal.run.bytes for removal in self.runs)
         text = f"{runs} ({format_bytes(own)}) and {self.blobs} unused objects ({format_bytes(self.bytes)})"
         return f"{text}; {self.why_not}" if self.why_not else text
@@ -152,14 +155,18 @@ class Upkeep:
         why_not = self._why_not(found)
         unused = [] if why_not else self._unused(found, ids, now - GRACE)
         old = [info for info in found.bundles if info.modified_at < now - BUNDLE_KEPT]
+        wheels = unused_wheels(settings.home / WHEELS, now - stays)
+        wheels_bytes = sum(_folder_bytes(folder, without=None) for folder in wheels)
         if not dry_run:
             unused = self._sweep(unused, now - GRACE, {run.run for run in found.runs} | found.strange)
             old = self._sweep(old, now - BUNDLE_KEPT, set())
+            for folder in wheels:
+                shutil.rmtree(folder, ignore_errors=True)
         left = taken((run for run in found.runs if run.run not in ids), found.sizes)
         return Pruned(
             runs=tuple(gone),
-            blobs=len(unused) + len(old),
-            bytes=sum(info.bytes for info in (*unused, *old)),
+            blobs=len(unused) + len(old) + len(wheels),
+            bytes=sum(info.bytes for info in (*unused, *old)) + wheels_bytes,
             over_bytes=max(0, left - limits.store_bytes),
             why_not=why_not,
         )

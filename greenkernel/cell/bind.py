@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from greenkernel.cell.submitted import forget, recall
@@ -15,12 +14,12 @@ from greenkernel.records import Payload, Result
 from greenkernel.runner import patches, record_dice
 from greenkernel.runner.owned import share
 from greenkernel.runner.patches import is_place
-from greenkernel.store import caches, returned
+from greenkernel.store import caches, returned, temporary
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.imports import imported
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import entries, load
-from greenkernel.store.returned import ModuleName
+from greenkernel.store.returned import ImportedName, ModuleName
 from greenkernel.store.updates import Update, apply
 
 __all__ = ["Loaded", "RemoteCellError", "bind", "load_result", "rebuild_error"]
@@ -92,6 +91,8 @@ class Loaded:
         if isinstance(notes, dict):
             namespace.setdefault("__annotations__", {}).update(notes)
         namespace.update({name: value for name, value in bound.items() if name not in meanwhile.bound})
+        for value in bound.values():
+            temporary.adopt(value)
         share({name: places for name, places in self._result.owned.items() if name not in meanwhile.bound}, namespace)
         for name in self._result.deleted:
             if name not in meanwhile.bound:
@@ -141,10 +142,10 @@ class Loaded:
         for key, value in entries(self._result.payload, self._blobs, space, refer=origin, track=origin.track):
             if key == returned.ORIGIN:
                 origin.open(value)
-            if not isinstance(value, ModuleName):
+            if not isinstance(value, ModuleName | ImportedName):
                 found[key] = value
-            elif (module := _imported(value, messages)) is not None:
-                found[key] = module
+            elif (imports := _imported(value, messages)) is not None:
+                found[key] = imports
         return found
 
 
@@ -270,11 +271,14 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
     return value.content
 
 
-def _imported(module: ModuleName, messages: list[str]) -> ModuleType | None:
-    for name in (*module.also, module.name):
+def _imported(wanted: ModuleName | ImportedName, messages: list[str]) -> Any:
+    """A module or what one has, None where it cannot be had."""
+    names = (*wanted.also, wanted.name) if isinstance(wanted, ModuleName) else (wanted.module,)
+    for name in names:
         try:
             imported(name)
         # A module may raise anything when it is executed.
         except Exception as e:
             messages.append(f"the module {name} cannot be imported here: {e}")
-    return sys.modules.get(module.name)
+    found = sys.modules.get(names[-1])
+    return found if isinstance(wanted, ModuleName) else getattr(found, wanted.name, None)

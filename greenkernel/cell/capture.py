@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import os
 import platform
@@ -12,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from greenkernel.cell import submodules
 from greenkernel.cell.environment import modules_of, packages_needed
 from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, edited, local_modules, stored
 from greenkernel.cell.held import held_elsewhere, parts_held_elsewhere
@@ -19,6 +21,7 @@ from greenkernel.cell.keeps import keeps
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
 from greenkernel.cell.names import SHELL_NAMES, Names, analyse
 from greenkernel.cell.order import bound_first
+from greenkernel.cell.strings import magic_of_ours
 from greenkernel.cell.submitted import remember
 from greenkernel.cell.surroundings import store_settings, taken_here, thread_counts, variables, variables_set_here
 from greenkernel.cell.transform import remember_lines, to_python
@@ -57,11 +60,16 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     held = held_elsewhere(namespace)  # before anything here holds them too
     python = to_python(request.source, request.file_name)
     remember_lines(request.source, request.file_name)
+    if magic := magic_of_ours(ast.parse(python)):
+        raise UserError(
+            f"{magic} stands in a cell that is sent away, and is not there where it runs",
+            what_to_do="Take it out, or run it in a cell of its own",
+        )
     names = analyse(python, namespace)
     if names.asks:
         raise UserError(
             f"{names.asks} asks for input(), and nobody can answer where it runs",
-            what_to_do="Ask in a cell of its own, and use the answer here",
+            what_to_do="Ask before, in a cell or script of its own, and use the answer here",
         )
     _check_out(request.out, names, python, namespace)
     env = {**thread_counts(), **_environment(request.env)}
@@ -72,10 +80,13 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
     shared = _shared(objects, namespace, folder.resolve())
     dumped, unseen = _dumped(names, objects, patched, shared, bound_first(python), namespace, blobs)
     sent = {name: namespace[name] for name in dumped.sizes if name in namespace}
-    local, packages = _code(_modules(names, dumped, objects), folder)
+    inside = submodules.used(python, objects)
+    local, packages = _code(_modules(names, dumped, objects) | {*inside}, folder)
     files, not_sent = _files(request, names, local, sent.values(), blobs, folder)
     not_sent += [f"{name} stays here, it looks like a secret; --env {name} sends it" for name in secret]
     not_sent += [f"{name} stays here: {why}" for name, why in unseen.items()]
+    left_here = logging_setup.left_here(folder.resolve())
+    not_sent += [f"the handler {handler} stays here: what the cell logs does not reach it" for handler in left_here]
     not_sent += [
         f"the module {name} was edited since it was imported here: there it is as it is edited"
         for name in edited(local.sources.values())
@@ -99,6 +110,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         owned=owners(sent, folder.resolve()),
         held=(*(name for name in sent if name in held), *parts_held_elsewhere(dumped.inner)),
         keeps=keeps(python, namespace),
+        submodules=inside,
     )
     remember(dumped.payload, sent, dumped.inner)
     return captured
@@ -157,8 +169,9 @@ def _dumped(
             if e.name in read and e.name in rebound:
                 del read[e.name]  # the cell makes another one before it reads it
                 continue
-            if e.name in more:
-                dropped = [e.name]
+            unseen = next((name for name in (e.name, e.needed_by) if name in more), None)
+            if unseen is not None and e.name not in read:
+                dropped = [unseen]
             elif e.name not in read and patched.keys() & more.keys():
                 dropped = [name for name in more if name in patched]  # one may use it; what they use is not the cell's
             else:

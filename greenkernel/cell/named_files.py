@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path, PurePath
+from typing import Any
 
 from greenkernel.units import format_bytes
 
@@ -20,6 +21,8 @@ _FOLDERS_MOST = 500
 _DEEPEST = 6
 _ENTRIES_MOST = 10_000
 _LONGEST = 300
+_TEXTS_MOST = 1000
+_COLUMNS_MOST = 50
 _MOST_WORDS = 20
 _SKIPPED = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", "node_modules"}
 
@@ -37,14 +40,41 @@ def texts_in(tree: ast.AST) -> Iterator[str]:
 
 
 def texts_of(values: Iterable[object]) -> Iterator[str]:
-    """Texts and paths among captured values, those in small containers included."""
+    """Texts and paths among captured values, those in small containers and in columns of tables included."""
     for value in values:
         if isinstance(value, str | PurePath):
             yield str(value)
-        elif isinstance(value, Mapping):
-            yield from (str(v) for v in list(value.values())[:1000] if isinstance(v, str | PurePath))
-        elif isinstance(value, list | tuple | set):
-            yield from (str(v) for v in list(value)[:1000] if isinstance(v, str | PurePath))
+        elif isinstance(value, dict):  # asked as a dict: what a class of the user's does then is for the cell
+            yield from _first_texts(dict.values(value))
+        elif type(value) in (list, tuple, set):
+            yield from _first_texts(value)  # type: ignore[arg-type]
+        else:
+            for column in _columns(value):
+                # A word is seldom a file of the folder, and there may be many.
+                yield from (text for text in _first_texts(column) if "." in text or "/" in text)
+
+
+def _first_texts(values: Iterable[object]) -> Iterator[str]:
+    yield from (str(value) for value in islice(values, _TEXTS_MOST) if isinstance(value, str | PurePath))
+
+
+def _columns(value: Any) -> Iterator[Iterable[object]]:
+    """What may name files in a table, an array or a cache; of these libraries only, for other types may do anything."""
+    kind = type(value)
+    match kind.__module__.partition(".")[0], kind.__name__:
+        case "numpy", "ndarray" if value.dtype.kind in "OTU":
+            yield value.flat
+        case "pandas", "Series" if value.dtype.kind == "O":
+            yield value.iloc[:_TEXTS_MOST]
+        case ("pandas", "Index") | ("polars", "Series"):
+            yield value[:_TEXTS_MOST]
+        case "pandas", "DataFrame":
+            of_texts = [n for n, dtype in enumerate(value.dtypes) if dtype.kind == "O"]
+            yield from (value.iloc[:_TEXTS_MOST, n] for n in of_texts[:_COLUMNS_MOST])
+        case "joblib", "Memory" | "MemorizedFunc":
+            yield [str(Path(value.store_backend.location)) + os.sep] if value.store_backend is not None else []
+        case "polars", "DataFrame":
+            yield from value.head(_TEXTS_MOST).get_columns()[:_COLUMNS_MOST]
 
 
 def find_named(texts: Iterable[str], folder: Path, limit_bytes: int) -> tuple[dict[str, Path], list[str]]:

@@ -39,6 +39,7 @@ _LISTING = frozenset(
         *("run_cell_magic", "system", "getoutput", "Popen", "check_output", "check_call", "Memory"),
     }
 )
+_HERE = ("./", "./*")
 _LISTING_SHELL = re.compile(r"\s*(ls|find|tree|du)\b")
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # The site's own shell brings these.
@@ -134,7 +135,7 @@ def _asks(code: types.CodeType, namespace: Mapping[str, object]) -> bool:
 
 
 def lists_folders(tree: ast.AST, codes: Iterable[types.CodeType] = ()) -> bool:
-    """True where folders are listed, by a function or by the shell.
+    """True where folders are listed, by a function or by the shell, or the notebook's own is named.
 
     Args:
         tree: A piece of Python.
@@ -143,7 +144,7 @@ def lists_folders(tree: ast.AST, codes: Iterable[types.CodeType] = ()) -> bool:
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     called |= set().union(*(_attributes_of(code) for code in codes))
-    return bool(called & _LISTING) or any(_LISTING_SHELL.match(text) for text in texts_in(tree))
+    return bool(called & _LISTING) or any(text in _HERE or _LISTING_SHELL.match(text) for text in texts_in(tree))
 
 
 def _attributes_of(code: types.CodeType) -> set[str]:

@@ -12,9 +12,12 @@ _AT = re.compile(r"@([^\W\d]\w*)")
 _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _SPACES = frozenset({"globals", "locals", "vars"})
 _LISTING = frozenset({"who", "whos", "who_ls", "run", "macro"})
-# Their argument, or what they run, is Python.
+# Their argument, or what they run, is Python, or a name of which they tell.
 _PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
+_ABOUT_LINE = {"pinfo", "pinfo2", "pdef", "pdoc", "psource", "pfile"}
 _PYTHON_CELL = {"time", "timeit", "prun", "capture", "python"}
+_MAGICS = {"run_line_magic": "%", "run_cell_magic": "%%"}
+_OURS = ("greentrain", "greensites", "greenruns", "greenreport")
 
 
 def python_in_magics(tree: ast.AST) -> Iterator[str]:
@@ -32,13 +35,27 @@ def python_in_magics(tree: ast.AST) -> Iterator[str]:
             yield from _expanded(texts[0])
         elif method == "run_line_magic" and len(texts) == 2:
             yield from _expanded(texts[1])
-            if texts[0] in _PYTHON_LINE:
+            if texts[0] in _PYTHON_LINE | _ABOUT_LINE:
                 yield from _statements(texts[1])
         elif method == "run_cell_magic" and len(texts) == 3:
             yield from _expanded(texts[1])
             if texts[0] in _PYTHON_CELL:
                 yield from _statements(texts[2])
                 yield from _statements(texts[1])
+
+
+def magic_of_ours(tree: ast.AST) -> str:
+    """The first of GreenKernel's own magics in a cell, as it is written; empty where there is none.
+
+    Args:
+        tree: The transformed cell.
+    """
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=shell, attr=method), args=[ast.Constant(value=str(name)), *_]):
+                if method in _MAGICS and name in _OURS and _is_shell(shell):
+                    return _MAGICS[method] + name
+    return ""
 
 
 def names_in_texts(tree: ast.AST) -> Iterator[str]:

@@ -15,9 +15,10 @@ from greenkernel.clock import RealClock
 from greenkernel.demo import CELL, load_records, setup_namespace
 from greenkernel.errors import UserError
 from greenkernel.follow import follow
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.records import RunState
-from greenkernel.session import Run, train
+from greenkernel.session import train
 from greenkernel.settings import SITES, Settings
 from greenkernel.units import format_duration
 from greenkernel.voices import Terminal
@@ -25,8 +26,11 @@ from greenkernel.voices import Terminal
 DUE = "+8min"
 # One real second is an hour of the grid's time, so that a change of the wind fits into a minute's run.
 FACTOR = 3600.0
-# On the machine where a tree on random numbers takes the second figure, the first one takes about 50 s on two cores.
-_TREES, _REFERENCE_S = 600, 0.075
+_TREES = 600
+# Where a tree on random numbers takes this long, a cell of so many trees takes about a minute on two cores.
+_REFERENCE_S = 0.075
+# Of a measured speed, more is believed to be a mistake.
+_MOST_SLOWNESS = 4.0
 _COMPARED = ("features", "scores", "predictions", "accuracy", "macro_f1")
 
 
@@ -48,14 +52,15 @@ def run_demo(folder: Path, *, sites: Path | None, traces: Path | None, records: 
     named = sites or (Path(os.environ[SITES]) if os.environ.get(SITES) else None)
     if named is not None and traces is not None:
         raise UserError("traces go with the embedded sites", where="--traces", what_to_do="Name them in the sites file")
-    home = _fresh_home(folder.absolute(), named.absolute() if named is not None else None, traces)
+    slowness = slowness_of_this_machine()
+    home = _fresh_home(folder.absolute(), named.absolute() if named is not None else None, traces, slowness)
     _tell(f"demo: home is {home.settings.home}, sites are those of {home.settings.sites_path}")
     if (clock := home.settings.sites.clock) is not None and clock.factor != 1:
         _tell(f"demo: real work, simulated grid: one real second is {format_duration(clock.factor)} of the grid's time")
     ecg = load_records(limit=records)
     _tell(f"demo: {len(ecg.signals)} ECG records: {ecg.source}" + (f"\n  {ecg.citation}" if ecg.citation else ""))
-    trees = trees_for_this_machine()
-    _tell(f"demo: {trees} trees, so that the cell takes about a minute on two cores of this machine")
+    trees = round(_TREES / min(slowness, 1) / 10) * 10
+    _tell(f"demo: {trees} trees, so that the cell outlasts a change of the wind on two cores of this machine")
     namespace = {**setup_namespace(ecg), "trees": trees}
     run = train(CELL, namespace=namespace, home=home, name="ecg forest", due=DUE, file_name="<demo cell>")
     follow(run, Terminal(), zone=home.settings.timezone)
@@ -69,8 +74,12 @@ def run_demo(folder: Path, *, sites: Path | None, traces: Path | None, records: 
     return 0 if _same_as_plain(run, {**setup_namespace(ecg), "trees": trees}) else 1
 
 
-def trees_for_this_machine() -> int:
-    """As many trees as make the cell outlast the first change of the wind, but not by much."""
+def slowness_of_this_machine() -> float:
+    """How much longer work takes than on the machine for which the demo was made, where its cell takes a minute.
+
+    The change of the wind comes in the middle of the cell everywhere: a faster machine has more trees to grow, on a
+    slower one the grid's time goes by more slowly.
+    """
     import numpy as np
     from sklearn.tree import DecisionTreeClassifier
 
@@ -81,10 +90,10 @@ def trees_for_this_machine() -> int:
         began = time.process_time()
         DecisionTreeClassifier(random_state=0).fit(rows, targets)
         measured.append(time.process_time() - began)
-    return round(min(max(_TREES * _REFERENCE_S / min(measured), _TREES / 4), _TREES * 4) / 10) * 10
+    return min(max(min(measured) / _REFERENCE_S, 1 / _MOST_SLOWNESS), _MOST_SLOWNESS)
 
 
-def _fresh_home(folder: Path, sites: Path | None, traces: Path | None) -> Home:
+def _fresh_home(folder: Path, sites: Path | None, traces: Path | None, slowness: float) -> Home:
     home = folder / "home"
     if home.exists():
         shutil.rmtree(home)
@@ -93,7 +102,7 @@ def _fresh_home(folder: Path, sites: Path | None, traces: Path | None) -> Home:
         return Home(Settings(home, sites), RealClock())
     examples = Path(str(resources.files("greenkernel.demo")))
     text = (examples / "sites.toml").read_text(encoding="utf-8")
-    text = text.replace("[clock]\n", f"[clock]\nfactor = {FACTOR}\n")
+    text = text.replace("[clock]\n", f"[clock]\nfactor = {round(FACTOR / max(slowness, 1))}\n")
     (home / "sites.toml").write_text(text, encoding="utf-8")
     shutil.copytree(traces or examples / "traces", home / "traces")
     return Home(Settings(home, home / "sites.toml"), RealClock())

@@ -9,6 +9,7 @@ from typing import Any
 
 from greenkernel.cell.bind import Meanwhile
 from greenkernel.errors import GreenKernelError
+from greenkernel.handle import Run
 from greenkernel.notebook.errors import lines_of
 from greenkernel.notebook.frontend import CellOutput, draw_inline, page
 from greenkernel.notebook.live import Live
@@ -16,13 +17,13 @@ from greenkernel.notebook.pending import Notebook, Pending
 from greenkernel.notebook.since import Since
 from greenkernel.notebook.touch import Touch, touched
 from greenkernel.records import RunState
-from greenkernel.session import Run
 from greenkernel.voices import Voice
 
 _LOOK_S = 0.1
 # Longer than the last output takes to be fetched, also where the store does not answer at once.
 _SHOWN_S = 10.0
 _COLUMNS = 68
+_HOW = {RunState.DONE: "is done", RunState.CANCELLED: "was cancelled", RunState.REMOVED: "was removed"}
 
 
 class Desk:
@@ -73,7 +74,7 @@ class Desk:
             settings=touch.settings,
         )
         mine = self._since.bound_anew(run.id, {*submission.capture.binds, *reads}, self._shell.user_ns)
-        self._notebook.add(run, sent, reads, cell, frozenset(mine))
+        self._notebook.add(run, sent, reads, cell, frozenset(mine), self._since.contents(run.id))
 
     def before_cell(self, tree: ast.Module) -> ast.Module:
         """Called with each cell before it runs; waits for what it needs.
@@ -126,7 +127,7 @@ class Desk:
             voice.status(f"waited for {what}{told}; interrupted")
             raise
         self._take(pending)
-        how = {RunState.DONE: "is done", RunState.CANCELLED: "was cancelled"}.get(run.state, "has failed")
+        how = _HOW.get(run.state, "has failed")
         voice.status(f"waited for {what}{told}; it {how}")
         if run.state is not RunState.DONE:
             raise GreenKernelError(f"{why}, and run {run.id} of cell {pending.cell} {how}")
@@ -164,7 +165,7 @@ class Desk:
         kept, messages = self._notebook.bindable(pending)
         changed = self._notebook.conflicts(pending)
         messages += run.bind(space, Meanwhile(bound=kept, changed=changed))
-        self._since.note(run.id, run.names_back, space, kept)
+        self._since.took(run.id, run.names_back, space, kept)
         for message in messages:
             say(message)
         draw_inline(self._shell)

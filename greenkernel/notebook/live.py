@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from greenkernel.errors import GreenKernelError, TemporaryError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.notebook.frontend import CellOutput
 from greenkernel.notebook.look import Looker
 from greenkernel.panel.widget import Panel
-from greenkernel.session import Run
 
 # Output is shown as it comes, figures of the panel a little slower: people read no faster.
 _OUTPUT_S = 0.2

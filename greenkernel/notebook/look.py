@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from greenkernel.clock import GridTime
 from greenkernel.errors import GreenKernelError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.panel.state import PanelState, SiteIntensity
 from greenkernel.records import SignalPoint
-from greenkernel.session import Run
 from greenkernel.store.runs import Advice
 from greenkernel.tariffs import site_grids
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.notebook.look import Looker
 from greenkernel.panel.page import page_html, page_text
-from greenkernel.session import Run
 from greenkernel.voices import OURS, Voice
 
 # A page is some kilobytes: it is sent when something has changed, and no more often than this.

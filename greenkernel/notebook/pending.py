@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from greenkernel.notebook.placeholder import Placeholder
@@ -59,7 +60,13 @@ class Notebook:
         return tuple(self._pending)
 
     def add(
-        self, run: Any, touch: Touch, reads: frozenset[str], cell: int, mine: frozenset[str] = frozenset()
+        self,
+        run: Any,
+        touch: Touch,
+        reads: frozenset[str],
+        cell: int,
+        mine: frozenset[str] = frozenset(),
+        contents: Mapping[str, str | None] = MappingProxyType({}),
     ) -> Pending:
         """A run was sent: what it will bind and has no value yet gets a placeholder.
 
@@ -69,6 +76,7 @@ class Notebook:
             reads: Names that travelled.
             cell: The number of its cell.
             mine: Names that were bound here since the run was sent; they stay.
+            contents: Digests of objects that it was sent with, where it was not sent just now.
         """
         self._submitted += 1
         space = self._namespace
@@ -80,7 +88,7 @@ class Notebook:
             mine=mine,
             touch=touch,
             held=reached(changing.values()),
-            digests={name: digest(value, space) for name, value in changing.items()},
+            digests={**{name: digest(value, space) for name, value in changing.items()}, **contents},
         )
         for name in sorted(touch.binds):
             if name not in space:

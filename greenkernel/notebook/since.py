@@ -1,4 +1,8 @@
-"""What names of the notebook were bound to when a run was sent or taken: what was bound since is not overwritten."""
+"""What names of the notebook were bound to when a run was sent or taken: what was bound since is not overwritten.
+
+What was changed in place is not either. A cell that waits for its run changes nothing: what there is when it leaves off
+waiting is what was sent. A run that was taken once has left its changes; since then they are the notebook's.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,37 @@ class Since:
 
     def __init__(self) -> None:
         self._noted: OrderedDict[str, dict[str, Callable[[], object]]] = OrderedDict()
+        self._contents: dict[str, dict[str, str | None]] = {}
+        self._taken: set[str] = set()
+
+    def left(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> None:
+        """A cell that has sent a run does not wait for it any more."""
+        from greenkernel.store.payloads import digest
+
+        self._contents[run] = {name: digest(namespace[name], namespace) for name in names if name in namespace}
+
+    def took(self, run: str, names: Iterable[str], namespace: Mapping[str, object], kept: Collection[str]) -> None:
+        """These names are as the run left them; ``kept`` ones are the notebook's own for good."""
+        self.note(run, names, namespace, kept)
+        self._contents.pop(run, None)
+        self._taken.add(run)
+
+    def was_taken(self, run: str) -> bool:
+        """True where what it has changed in place was put here before."""
+        return run in self._taken
+
+    def contents(self, run: str) -> Mapping[str, str | None]:
+        """Digests of what a run was sent with, where its cell has left off waiting for it."""
+        return self._contents.get(run, {})
+
+    def changed(self, run: str, names: Iterable[str], namespace: Mapping[str, object]) -> set[str]:
+        """Names whose objects are not as the run was sent: the notebook may have changed them."""
+        from greenkernel.store.payloads import digest
+
+        if run in self._taken:
+            return set(names)
+        before = self._contents.get(run, {})
+        return {name for name, was in before.items() if name in namespace and digest(namespace[name], namespace) != was}
 
     def note(self, run: str, names: Iterable[str], namespace: Mapping[str, object], kept: Collection[str] = ()) -> None:
         """These names are as the run found or left them; ``kept`` ones are the notebook's own for good."""

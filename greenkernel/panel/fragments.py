@@ -13,7 +13,7 @@ from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import proposal_text
 from greenkernel.panel.words import escape, log_lines, repeats
 from greenkernel.records import Capture, Profile, Progress
-from greenkernel.units import clock_text, format_bytes, format_duration
+from greenkernel.units import clock_text, counted, format_bytes, format_duration
 
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
 _CELL: Final = f"padding:3px 10px 3px 0;text-align:left;vertical-align:top;border-bottom:{_LINE};background:transparent"
@@ -129,9 +129,9 @@ def manifest_summary(state: PanelState) -> str:
     capture, price = state.capture, repeats(state.predictions, state.plan)
     secret = sum(item.secret_like for item in capture.items)
     warning = f", {secret} looking like a secret" if secret else ""
-    files = f", {count_text(len(capture.files), 'file')}" if capture.files else ""
+    files = f", {counted(len(capture.files), 'file')}" if capture.files else ""
     moves = "".join(f"; {part}" for part in (capture.keeps, price) if part)
-    values = count_text(len(capture.items), "value")
+    values = counted(len(capture.items), "value")
     return f"What travels: {values}{files}, {format_bytes(capture.bytes)}{warning}{moves}"
 
 
@@ -159,7 +159,7 @@ def slices_summary(profile: Profile) -> str:
     if not profile.slices:
         return "Profile: no slices"
     took = f"{format_duration(profile.cpu_s)} of CPU time in {format_duration(profile.wall_s)}"
-    return f"Profile: {count_text(len(profile.slices), 'slice')}, {took}"
+    return f"Profile: {counted(len(profile.slices), 'slice')}, {took}"
 
 
 def log_html(text: str) -> str:
@@ -198,12 +198,7 @@ def _capital(text: str) -> str:
 
 def cores_text(count: int) -> str:
     """``1 core``, ``4 cores``."""
-    return count_text(count, "core")
-
-
-def count_text(count: int, what: str) -> str:
-    """``1 slice``, ``2 slices``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return counted(count, "core")
 
 
 def bar_html(state: PanelState) -> str:

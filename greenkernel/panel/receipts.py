@@ -6,12 +6,11 @@ from datetime import tzinfo
 from typing import Final
 
 from greenkernel.clock import GridTime
-from greenkernel.panel.fragments import cores_text, count_text, details_html, figure_html, table_html
-from greenkernel.panel.rows import is_known
+from greenkernel.panel.fragments import cores_text, details_html, figure_html, table_html
 from greenkernel.panel.text import interval_text, saved_text
-from greenkernel.panel.words import escape, refused_moves, simulated_text
+from greenkernel.panel.words import escape, is_known, refused_moves, simulated_text, sources_of
 from greenkernel.records import Move, Receipt
-from greenkernel.units import clock_text, format_amount, format_duration, format_interval
+from greenkernel.units import clock_text, counted, format_amount, format_duration, format_interval
 
 _MOST_ITEMS: Final = 30
 _MOST_LINES: Final = 8
@@ -65,13 +64,13 @@ def _stays(receipt: Receipt, zone: tzinfo | None) -> str:
 
 def _move(move: Move) -> str:
     cost = format_interval(move.cost_g.low, move.cost_g.mid, move.cost_g.high, "g CO2e")
-    kept = f"{count_text(move.reused.tasks, 'task')} reused, {format_duration(move.lost_cpu_s)} of CPU time lost"
+    kept = f"{counted(move.reused.tasks, 'task')} reused, {format_duration(move.lost_cpu_s)} of CPU time lost"
     head = f"move {escape(move.from_site, most=60)} → {escape(move.to_site, most=60)} ({move.trigger})"
     return f"<div>{head}: {format_duration(move.dead_s)} dead, {kept}, cost {cost}; {escape(move.reason)}</div>"
 
 
 def _small_print(receipt: Receipt) -> str:
-    sources = [f"{s.what}: {s.source} ({s.kind})" for s in receipt.sources[:_MOST_ITEMS]]
+    sources = [f"{what}: {source} ({kind})" for what, source, kind in sources_of(receipt)[:_MOST_ITEMS]]
     lines = "".join(f"<li>{escape(line, most=240)}</li>" for line in (*refused_moves(receipt), *sources))
     simulated = simulated_text(GridTime(receipt.clock))
     note = f"<div>Real work, {escape(simulated)}.</div>" if simulated else ""
@@ -84,7 +83,7 @@ def _profile_share(receipt: Receipt) -> str:
         return "none"
     if profile.share is not None:
         share = f", {profile.share:.{0 if profile.share >= 0.1 else 1}%} of the run's"
-    ran = count_text(len(profile.slices), "slice") if profile.slices else "no slice ran to its end"
+    ran = counted(len(profile.slices), "slice") if profile.slices else "no slice ran to its end"
     return f"{ran}, {format_duration(profile.cpu_s)} of CPU time{share}"
 
 

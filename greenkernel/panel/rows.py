@@ -8,12 +8,9 @@ from datetime import datetime, timedelta, tzinfo
 
 from greenkernel.panel.state import PanelState
 from greenkernel.panel.text import interval_text
-from greenkernel.panel.words import SECONDS_BELOW_S
+from greenkernel.panel.words import NOT_KNOWN, SECONDS_BELOW_S, is_known
 from greenkernel.records import Alternative, Interval, Plan, Prediction, Progress
 from greenkernel.units import clock_text
-
-_TOO_WIDE = 100.0
-_NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +95,6 @@ def _spread(left_s: float, found: Prediction | None) -> Interval:
     return Interval(low=left_s * low, mid=left_s, high=left_s * high)
 
 
-def is_known(took: Interval) -> bool:
-    """False for what stands in where nothing was measured: from a second to a day."""
-    return took.high < _TOO_WIDE * max(took.low, 1.0)
-
-
 def _why_not(here: list[Prediction], possible: list[Prediction], other: Alternative | None) -> str | None:
     """None where a person may choose the site; the planner's refusal counts like that of the prediction."""
     if not possible:
@@ -119,7 +111,7 @@ def _planned(state: PanelState, plan: Plan, p: Prediction, zone: tzinfo | None) 
     took = p.startup_s + p.time_s
     if not is_known(took):
         remark = "best by what is known; how long the cell takes is not, because it was not measured"
-        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=True, finish=_NOT_KNOWN, remark=remark)
+        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=True, finish=NOT_KNOWN, remark=remark)
     seconds = took.high < SECONDS_BELOW_S
     earliest = plan.steps[0].start + timedelta(seconds=took.low) if len(plan.steps) == 1 else None
     ends = (earliest and min(earliest, plan.finish_at), plan.finish_at, plan.finish_latest_at)
@@ -140,7 +132,7 @@ def _planned(state: PanelState, plan: Plan, p: Prediction, zone: tzinfo | None) 
 def _now(state: PanelState, p: Prediction, other: Alternative | None, zone: tzinfo | None) -> SiteRow:
     took = p.startup_s + p.time_s
     if not is_known(took):
-        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=False, finish=_NOT_KNOWN)
+        return SiteRow(site=p.site, cores=p.cores, can=True, ticked=False, finish=NOT_KNOWN)
     seconds = took.high < SECONDS_BELOW_S
     step_s = 5 if seconds else 60
     start = datetime.fromtimestamp(state.at.timestamp() // step_s * step_s, state.at.tzinfo)

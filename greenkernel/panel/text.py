@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from greenkernel.panel.words import refused_moves, repeats
+from greenkernel.panel.words import NOT_KNOWN, is_known, refused_moves, repeats, sources_of
 from greenkernel.records import Capture, Interval, Move, Plan, Prediction, Profile, Proposal, Receipt
 from greenkernel.units import clock_text, format_amount, format_bytes, format_duration, format_interval
 
@@ -53,10 +53,7 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
                 "→" if ticked else " ",
                 p.site,
                 str(p.cores),
-                _duration(p.time_s),
-                interval_text(p.energy_wh, "Wh"),
-                interval_text(p.emissions_g, "g"),
-                interval_text(p.cost, p.currency),
+                *_figures(p),
                 chance,
                 "" if p.feasible else f"cannot: {p.why_not}",
             )
@@ -67,6 +64,18 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
     moves = repeats(predictions, plan)
     lines = [f"  times: {source}" for source in sources] + ([f"  a move repeats {moves}"] if moves else [])
     return "\n".join([shown, *lines])
+
+
+def _figures(p: Prediction) -> tuple[str, str, str, str]:
+    """Time, energy, emissions and cost; a guess of a middle between a second and a day would be taken for a figure."""
+    if not is_known(p.time_s):
+        return f"{NOT_KNOWN}, up to {format_duration(p.time_s.high)}", "", "", ""
+    return (
+        _duration(p.time_s),
+        interval_text(p.energy_wh, "Wh"),
+        interval_text(p.emissions_g, "g"),
+        interval_text(p.cost, p.currency),
+    )
 
 
 def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
@@ -121,7 +130,7 @@ def receipt_text(receipt: Receipt, *, zone: tzinfo | None) -> str:
     if receipt.clock.factor != 1:
         second = format_duration(receipt.clock.factor)
         lines.append(f"  real work, simulated grid: one real second is {second} of the grid's time")
-    lines += [f"  source of {s.what}: {s.source}" for s in receipt.sources]
+    lines += [f"  source of {what}: {source}" for what, source, _ in sources_of(receipt)]
     return "\n".join(lines)
 
 
@@ -146,6 +155,8 @@ def _time_lines(receipt: Receipt) -> list[str]:
         return [f"  time: {format_duration(measured)}, nothing was predicted for {first.site}"]
     p = found[0]
     predicted = p.startup_s + p.time_s
+    if not is_known(predicted):
+        return [f"  time: not predicted, for nothing was measured before; measured {format_duration(measured)}"]
     return [f"  time: predicted {_duration(predicted)} if it stayed on {p.site}, measured {format_duration(measured)}"]
 
 

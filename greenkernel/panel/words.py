@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from greenkernel.clock import GridTime
-from greenkernel.records import Plan, Prediction, Receipt
+from greenkernel.records import Interval, Plan, Prediction, Receipt
 from greenkernel.units import format_duration
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MOST_REFUSED: Final = 3
+_TOO_WIDE: Final = 100.0
+NOT_KNOWN: Final = "not known"
 SECONDS_BELOW_S: Final = 900.0
 """Times of something shorter than this are shown with their seconds."""
 
@@ -29,6 +31,11 @@ def repeats(predictions: Sequence[Prediction], plan: Plan | None) -> str:
     return f"by the slices about {mid} of the time on {priced.site}, at most {high}"
 
 
+def is_known(took: Interval) -> bool:
+    """False for what stands in where nothing was measured: from a second to a day."""
+    return took.high < _TOO_WIDE * max(took.low, 1.0)
+
+
 def refused_moves(receipt: Receipt) -> list[str]:
     """The last moves that did not pay or were not safe, without those that were made all the same later."""
     found = [
@@ -37,6 +44,18 @@ def refused_moves(receipt: Receipt) -> list[str]:
         if not any(m.to_site == r.to_site and m.decided_at >= r.at for m in receipt.moves)
     ]
     return [f"not moved to {refused.to_site}: {refused.reason}" for refused in found[-_MOST_REFUSED:]]
+
+
+def sources_of(receipt: Receipt) -> list[tuple[str, str, str]]:
+    """What a figure is of, where it comes from, and its kind; sites whose figures come from one place in one line."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in receipt.sources:
+        what, _, site = one.what.partition(" of ")
+        found.setdefault((what, one.source, one.kind), []).append(site)
+    return [
+        (f"{what} of {', '.join(sites)}" if any(sites) else what, source, kind)
+        for (what, source, kind), sites in found.items()
+    ]
 
 
 def escape(text: object, *, most: int = 400) -> str:

@@ -46,7 +46,7 @@ from greenkernel.run.reconcile import (
 from greenkernel.run.state import describe
 from greenkernel.site.base import Site
 from greenkernel.store.runs import Advice, End, Failure, PlanNow, RunStore, Submission
-from greenkernel.units import clock_text
+from greenkernel.units import clock_text, counted
 
 # Between SIGTERM and SIGKILL: time to finish the task in flight and to write the last records.
 GRACE_S = 20.0
@@ -172,7 +172,8 @@ class Conductor:
         plan = self._adviser.replan(seen) if seen.advice is not None and seen.end is None else None
         if plan is not None:
             self._store.put_plan(plan)
-            if seen.plan is None or plan.plan.steps != seen.plan.plan.steps:
+            before = seen.plan.plan if seen.plan is not None else None
+            if before is None or (plan.plan.steps != before.steps and plan.plan.reason != before.reason):
                 self._journal.note(self.run, plan.plan.reason)
             seen = replace(seen, plan=plan)
         for action in reconcile(seen):
@@ -187,7 +188,8 @@ class Conductor:
             if is_closed and self._store.ended() is None:  # it was resumed while we looked
                 self._journal.update(self.run, state=RunState.STARTING, detail="resumed", is_open=True)
                 return False
-            if is_closed and (sites := ", ".join(dict.fromkeys(epoch.site for epoch in seen.epochs))):
+            been = dict.fromkeys(epoch.site for epoch in seen.epochs)
+            if is_closed and (sites := ", ".join(site for site in been if site not in seen.gone_sites)):
                 self._journal.note(self.run, f"nothing is left on {sites}; the store has its records and result")
         return is_closed
 
@@ -205,6 +207,7 @@ class Conductor:
         ]
         if any(job.status.epoch == number for job in mine):
             self._last_seen_job = now
+        gone = frozenset(epoch.site for epoch in self._epochs) - self._sites.keys()
         seen = Seen(
             now=now,
             request=self._submission.request,
@@ -222,7 +225,8 @@ class Conductor:
             result=store.result(),
             end=store.ended(),
             jobs=tuple(mine),
-            silent_sites=sites_now.silent,
+            silent_sites=sites_now.silent | gone,
+            gone_sites=gone,
             offers=sites_now.offers,
             missing_s=(now - self._last_seen_job).total_seconds(),
         )
@@ -342,7 +346,7 @@ class Conductor:
             resumes=seen.resumes,
         )
         if self._store.open_epoch(opened):
-            kept = f" with {len(opened.believed)} records" if opened.believed else ""
+            kept = f" with {counted(len(opened.believed), 'record')}" if opened.believed else ""
             self._journal.note(self.run, f"epoch {opened.epoch} on {opened.site}{kept}: {opened.reason}")
 
     def _believed(self, epoch: int) -> tuple[RecordRef, ...]:

@@ -67,6 +67,8 @@ class Seen:
     end: End | None = None
     jobs: tuple[SeenJob, ...] = ()
     silent_sites: frozenset[str] = frozenset()
+    gone_sites: frozenset[str] = frozenset()
+    """Sites of this run that are not in the sites file any more: silent ones, for which nothing waits in the end."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     missing_s: float = 0.0
     """Seconds since the present epoch's job was last seen on its site or handed to it."""
@@ -224,7 +226,7 @@ def reconcile(seen: Seen) -> list[Action]:
 def closed(seen: Seen) -> bool:
     """True once a run has ended and nothing of it is left on any site it has been on."""
     touched = {epoch.site for epoch in seen.epochs}
-    return seen.end is not None and not seen.jobs and not touched & seen.silent_sites
+    return seen.end is not None and not seen.jobs and not touched & (seen.silent_sites - seen.gone_sites)
 
 
 def target(seen: Seen) -> Target | None:
@@ -309,7 +311,8 @@ def _while_silent(seen: Seen, epoch: EpochOpen) -> list[Action]:
     other = _another_site(seen, epoch)
     if seen.quiet_s < LOST_AFTER_S or seen.request.move == "never" or other is None:
         return []
-    reason = f"{epoch.site} does not answer, and the run has said nothing for {format_duration(LOST_AFTER_S)}"
+    why = "is not in the sites file any more" if epoch.site in seen.gone_sites else "does not answer"
+    reason = f"{epoch.site} {why}, and the run has said nothing for {format_duration(LOST_AFTER_S)}"
     return [_open(seen, other, _cores_for(seen, other), "fault", reason)]
 
 
@@ -385,7 +388,7 @@ def _while_pending(seen: Seen, epoch: EpochOpen, job: JobStatus) -> list[Action]
 
 def _cancel(seen: Seen) -> list[Action]:
     stops = _stop_all(seen)
-    away = {epoch.site for epoch in seen.epochs} & seen.silent_sites
+    away = {epoch.site for epoch in seen.epochs} & (seen.silent_sites - seen.gone_sites)
     if stops or away:
         return stops
     return [Finish(state=RunState.CANCELLED)]

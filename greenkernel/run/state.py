@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from greenkernel.records import JobPhase, RunState
 from greenkernel.run.reconcile import Seen, target
-from greenkernel.units import clock_text
+from greenkernel.units import clock_text, counted
 
 
 def describe(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
@@ -21,7 +21,9 @@ def _left(seen: Seen) -> str:
     away = sorted(({epoch.site for epoch in seen.epochs} & seen.silent_sites) - {here})
     if not away:
         return ""
-    return f"what it had on {' and '.join(away)} may still be there, and goes when that can be reached"
+    gone = all(site in seen.gone_sites for site in away)
+    rest = "which the sites file has no more" if gone else "and goes when that can be reached"
+    return f"what it had on {' and '.join(away)} may still be there, {rest}"
 
 
 def _stands(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
@@ -32,7 +34,7 @@ def _stands(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
     if seen.result is not None or seen.finished is not None:
         return RunState.COLLECTING, "verifying the result"
     if any(wish.kind == "cancel" for wish in seen.wishes):
-        away = ", ".join(sorted({e.site for e in seen.epochs} & seen.silent_sites))
+        away = ", ".join(sorted({e.site for e in seen.epochs} & (seen.silent_sites - seen.gone_sites)))
         return _before_or_running(seen), f"cancelling{f'; waiting for {away}, which cannot be reached' if away else ''}"
     if seen.advice is None:
         return RunState.PROFILING, ""
@@ -61,10 +63,12 @@ def _before_start(seen: Seen, zone: tzinfo | None) -> tuple[RunState, str]:
 def _on_a_site(seen: Seen) -> tuple[RunState, str]:
     epoch = seen.epoch
     assert epoch is not None
+    if epoch.site in seen.gone_sites:
+        return RunState.RUNNING, f"{epoch.site} is not in the sites file any more; the job may go on there"
     if epoch.site in seen.silent_sites:
         return RunState.RUNNING, f"{epoch.site} cannot be reached; the job goes on there"
     if seen.drained is not None:
-        return RunState.MOVING, f"has left {epoch.site} with {seen.drained.records} records"
+        return RunState.MOVING, f"has left {epoch.site} with {counted(seen.drained.records, 'record')}"
     wanted = target(seen)
     moving = wanted is not None and wanted.site != epoch.site
     if seen.job is None or seen.job.phase is JobPhase.PENDING or seen.claim is None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from greenkernel.records import Package
 from greenkernel.run.repack import metadata_only, repacked
 
 MACHINE = "x86_64"
+# Below the home.
+WHEELS = "wheels"
 # Systems with a C library of 2018 or later; pip wants each older tag by name. Indexes of one's own have the last one.
 _PLATFORMS = (
     *(f"manylinux_2_{minor}_{MACHINE}" for minor in range(28, 4, -1)),
@@ -236,7 +239,16 @@ def _cached(cache: Path, package: Package, python: str) -> Path | None:
     keys = [_key(package, python)] if package.origin != "editable" else []
     if package.indexed:
         keys.append(_key(Package(name=package.name, version=package.version), python))
-    return next((wheel for key in keys for wheel in sorted((cache / key).glob("*.whl"))), None)
+    found = next((wheel for key in keys for wheel in sorted((cache / key).glob("*.whl"))), None)
+    if found is not None:
+        os.utime(found.parent)
+    return found
+
+
+def unused_wheels(cache: Path, before: datetime) -> list[Path]:
+    """The folders of the cache that no run has needed since then."""
+    folders = [path for path in cache.iterdir() if path.is_dir()] if cache.is_dir() else []
+    return [path for path in folders if path.stat().st_mtime < before.timestamp()]
 
 
 def _key(package: Package, python: str) -> str:

@@ -33,6 +33,7 @@ from greenkernel.store.updates import Update, apply, update_of
 SUFFIX = ".checkpoint"
 # Of the time, for saving.
 SHARE = 0.02
+_PLAIN = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 T = TypeVar("T")
 
 
@@ -238,6 +239,7 @@ def checkpoint(*objects: Any) -> bool:
     Raises:
         UserError: An object cannot take in what was saved of it, such as a number; put it into a dict.
     """
+    _refuse_plain(objects)
     if _present is None:
         return False
     call, is_new = _present.series(objects)
@@ -260,6 +262,7 @@ def resumable(data: Iterable[T], *objects: Any) -> Iterator[T]:
     Raises:
         UserError: As `checkpoint`.
     """
+    _refuse_plain(objects)
     if _present is None:
         yield from data
         return
@@ -284,6 +287,20 @@ def put_dice(saved: Saved) -> None:
     record_dice.put_torch(saved.torch)
 
 
+def _refuse_plain(objects: tuple[Any, ...]) -> None:
+    """What can never take anything in is refused by the first call already, also outside of a run."""
+    for value in objects:
+        if isinstance(value, _PLAIN):
+            raise _cannot_take_in(value)
+
+
+def _cannot_take_in(value: Any) -> UserError:
+    return UserError(
+        f"an object of type {type(value).__name__} cannot be saved by itself: nothing could be put into it later",
+        what_to_do="Put it into a dict, and save that",
+    )
+
+
 def _contents(objects: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(_content(one) for one in objects)
 
@@ -293,10 +310,7 @@ def _content(value: Any) -> Any:
         return ("state_dict", value.state_dict())
     update = update_of(value)
     if update is None:
-        raise UserError(
-            f"a {type(value).__name__} cannot be saved by itself, since nothing could be put into it later",
-            what_to_do="Put it into a dict, and save that",
-        )
+        raise _cannot_take_in(value)
     return update
 
 

@@ -18,12 +18,13 @@ from greenkernel.runner.execute import Outcome
 from greenkernel.runner.surroundings import Taken, pickled
 from greenkernel.runner.trouble import chain_of, text_of
 from greenkernel.store import returned
+from greenkernel.store.arrays import Known, Whole, is_plain_array, owner_of
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import CannotTravelError, digest, dump
-from greenkernel.store.pickling import is_atom
+from greenkernel.store.pickling import has_no_copies, is_atom
 from greenkernel.store.references import GONE, reference
-from greenkernel.store.returned import ModuleName, Shown
+from greenkernel.store.returned import ImportedName, ModuleName, Shown
 from greenkernel.store.updates import shape_of, update_of
 
 # The shape of what has another one by now: no object's.
@@ -53,6 +54,7 @@ class Before:
     inner: Mapping[int, _Part]
     binds: tuple[str, ...]
     imports: tuple[str, ...]
+    imported: Mapping[str, ImportedName]
     origin: Payload
     dice: record_dice.Dice
     patches: Mapping[str, object]
@@ -85,6 +87,7 @@ class Before:
             },
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
+            imported=_imported_names(capture.transformed),
             origin=capture.payload,
             dice=record_dice.take(),
             patches=patches.find(namespace),
@@ -141,6 +144,7 @@ class Before:
             },
             binds=capture.binds,
             imports=tuple(_dotted_imports(capture.transformed)),
+            imported=_imported_names(capture.transformed),
             origin=capture.payload,
             dice=state["dice"],
             patches=state["patches"],
@@ -158,16 +162,29 @@ class _Changes:
 
     entries: dict[str, object]
     references: dict[int, str]
+    arrays: Mapping[str, Any]
     parts: dict[str, tuple[str, object]]
     held: frozenset[str]
     deleted: tuple[str, ...]
 
-    def steady(self) -> frozenset[int]:
-        """``id`` of what home has and the cell has not changed."""
-        changed = {returned.plain_name(key) for key in self.entries if key.startswith(returned.update_key(""))}
-        return frozenset(
-            ident for ident, name in self.references.items() if name not in changed and name not in self.parts
-        )
+    def steady(self) -> dict[int, Known]:
+        """Arrays that home has as they are here, or will have, by ``id`` and by that of the owner of their memory."""
+        updates = {
+            returned.plain_name(key): update
+            for key, update in self.entries.items()
+            if key.startswith(returned.update_key(""))
+        } | {name: update for name, (_, update) in self.parts.items()}
+        found: dict[int, Known] = {}
+        for name in self.references.values():
+            content = getattr(updates.get(name), "content", None)
+            array = self.arrays.get(name)
+            if array is None or (name in updates and not isinstance(content, Whole)):
+                continue
+            found[id(array)] = array, content
+            owner = owner_of(array)
+            if owner.nbytes == array.nbytes and array.flags.forc:
+                found.setdefault(id(owner), (array, content))
+        return found
 
 
 def collect(
@@ -246,6 +263,8 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
             # One that has failed there is not tried again here.
             below = tuple(one for one in before.imports if one.startswith(f"{value.__name__}.") and one in sys.modules)
             value = ModuleName(value.__name__, below)
+        elif name in before.imported and _has_another_name(value, before.imported[name]):
+            value = before.imported[name]
         entries[returned.name_key(name)] = value
     for place, value in patches.find(namespace).items():
         if before.patches.get(place) is not value:
@@ -260,7 +279,20 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         returned.inner_name(number): (returned.inner_key(number, owner), update)
         for number, (owner, update) in parts.items()
     }
-    return _Changes(entries=entries, references=references, parts=inner, held=before.held, deleted=deleted)
+    return _Changes(
+        entries=entries,
+        references=references,
+        arrays=_arrays(before),
+        parts=inner,
+        held=before.held,
+        deleted=deleted,
+    )
+
+
+def _arrays(before: Before) -> dict[str, Any]:
+    there = {name: get() for name, get in before.values.items()}
+    there |= {returned.inner_name(number): part.value() for number, part in before.inner.items()}
+    return {name: value for name, value in there.items() if is_plain_array(value)}
 
 
 def _updates(
@@ -359,6 +391,22 @@ def _dotted_imports(python: str) -> list[str]:
     return [alias.name for node in imports for alias in node.names if "." in alias.name]
 
 
+def _imported_names(python: str) -> dict[str, ImportedName]:
+    return {
+        alias.asname or alias.name: ImportedName(node.module, alias.name)
+        for node in ast.walk(ast.parse(python))
+        if isinstance(node, ast.ImportFrom) and node.module is not None and not node.level
+        for alias in node.names
+    }
+
+
+def _has_another_name(value: object, imported: ImportedName) -> bool:
+    """True for a function or class that was imported from elsewhere than where it says that it is."""
+    if not isinstance(value, type | types.FunctionType) or value.__module__ == imported.module:
+        return False
+    return getattr(sys.modules.get(imported.module), imported.name, None) is value
+
+
 def _reference(value: object, *, strongly: bool) -> Callable[[], object]:
     return (lambda: value) if strongly else reference(value)
 
@@ -368,7 +416,7 @@ def can_change(value: object) -> bool:
     # There is only one empty tuple, and it is part of all sorts of things.
     if is_atom(value) or (type(value) is tuple and not value):
         return False
-    if isinstance(value, types.ModuleType | types.BuiltinFunctionType):
+    if isinstance(value, types.ModuleType | types.BuiltinFunctionType) or has_no_copies(value):
         return False
     imported = isinstance(value, type | types.FunctionType) and value.__module__ not in ("__main__", "builtins", None)
     return not imported

@@ -15,6 +15,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from greenkernel.records import CellError
+from greenkernel.runner.setting_kinds import assigned
 from greenkernel.runner.shell import as_json, cell_shell
 from greenkernel.runner.streams import Streams
 from greenkernel.runner.surroundings import Surroundings, Taken
@@ -104,6 +105,7 @@ def execute(
         shown = _Shown(bundle, result, fill, brought, quiet=ends_with_semicolon(python))
         _loop()  # what it tells loggers is nothing of the cell's
         if surroundings is not None:
+            assigned.note(python, namespace)
             surroundings.begin()
         shell.display_trap.hook = shown
         with shell.builtin_trap, shell.display_trap:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from greenkernel.errors import IntegrityError
 from greenkernel.mounts import mounted_below
@@ -85,6 +87,16 @@ class FilesBefore:
         if blob == base and not executable:
             return []
         return [FileChange(path=path, kind="file", blob=blob, base=base, bytes=size, executable=executable)]
+
+
+def flush(namespace: Mapping[str, Any]) -> None:
+    """What the cell has written into files that it has left open is in them; they are closed with its process."""
+    for value in list(namespace.values()):
+        inside = value.values() if type(value) is dict else value if type(value) in (list, tuple) else (value,)
+        for file in list(inside):
+            if isinstance(file, io.IOBase):
+                with contextlib.suppress(OSError, ValueError):  # it is closed, or cannot be written
+                    file.flush()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Calls back once a module has been imported, for what must be done before anybody uses it."""
+"""Calls back once a module has been imported, for what must be done before anybody uses it; knows what is reloaded."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ from types import ModuleType
 from typing import Any
 
 _waiting: dict[str, list[Callable[[], None]]] = {}
+_reloaded: set[str] = set()
 
 
 def when_imported(module: str, call: Callable[[], None]) -> None:
     """Call once, right after ``module`` has been executed for the first time; it must not be loaded yet."""
+    watch()
+    _waiting.setdefault(module, []).append(call)
+
+
+def watch() -> None:
+    """From now on be asked for every module."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-    _waiting.setdefault(module, []).append(call)
+
+
+def reloaded() -> frozenset[str]:
+    """Modules that were reloaded since `watch` was called."""
+    return frozenset(_reloaded)
 
 
 class _Finder(MetaPathFinder):
@@ -26,6 +37,8 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if target is not None:
+            _reloaded.add(fullname)
         calls = _waiting.pop(fullname, None)
         if calls is None:
             return None

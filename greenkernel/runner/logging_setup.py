@@ -11,6 +11,7 @@ from typing import Any
 # Of the kernel itself.
 _NOT_THE_USERS = ("ipykernel", "IPKernelApp", "traitlets", "tornado", "asyncio", "jupyter", "Comm", "comm", "parso")
 _FILE = "file "
+_HANDLERS_OF_USERS = ("__main__", "logging.handlers")
 _PLAIN = (logging.NOTSET, False, True, ())
 
 
@@ -30,6 +31,16 @@ def files(root: Path) -> list[str]:
     handlers = [handler for logger in _loggers().values() for handler in logger.handlers]
     places = [_place_of(handler, root) for handler in handlers]
     return [place.removeprefix(_FILE) for place in places if place is not None and place.startswith(_FILE)]
+
+
+def left_here(root: Path) -> list[str]:
+    """Handlers that do not travel, with the names of their loggers: what a cell logs does not reach them."""
+    return [
+        f"{type(handler).__name__} of logger {name or 'root'}"
+        for name, logger in _loggers().items()
+        for handler in logger.handlers
+        if type(handler).__module__ in _HANDLERS_OF_USERS and _place_of(handler, root) is None
+    ]
 
 
 def put(values: Mapping[str, Any], root: Path) -> None:

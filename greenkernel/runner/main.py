@@ -135,7 +135,7 @@ class Runner:
     def _compute(self) -> Result:
         from greenkernel.runner.collect import collect
         from greenkernel.runner.execute import execute
-        from greenkernel.runner.files import FilesBefore
+        from greenkernel.runner.files import FilesBefore, flush
         from greenkernel.runner.owned import owners
         from greenkernel.runner.restore import prepare, surroundings_of
 
@@ -180,6 +180,7 @@ class Runner:
             outcome = outcome.as_script()
         if outcome.error is not None and (self._resumed is not None or self._fits.where):
             self._begin_again("*", f"it failed after it was gone on with ({outcome.error.type_name}), which may be why")
+        flush(namespace)
         result = collect(
             namespace,
             before,
@@ -428,6 +429,8 @@ class Runner:
         if self._keeper is not None:
             comes_soon = self._checkpoints is not None and self._checkpoints.comes_soon
             self._keeper.wait(max(0.0, deadline - time.monotonic()), may_stop=comes_soon)
+        if self._snapshots is not None:
+            self._snapshots.settle(max(0.0, deadline - time.monotonic()))
         with self._leaving:  # a result that is being written goes first; then the process has ended by itself
             if self._store.result() is None:
                 self._reporter.finish()

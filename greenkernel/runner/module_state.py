@@ -7,6 +7,7 @@ A module travels by its source and is executed anew where the cell runs; what ea
 from __future__ import annotations
 
 import copy
+import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from greenkernel.runner.import_watch import when_imported
+from greenkernel.runner.import_watch import reloaded, when_imported
+from greenkernel.store.imports import silence
 
 _ATOMS = (int, float, complex, str, bytes, bool, type(None))
 _MOST_ELEMENTS = 10_000
@@ -31,7 +33,7 @@ def take(root: Path) -> dict[str, Any]:
     for module in modules_below(root):
         for name, value in _names_in(module):
             key = f"{module.__name__}:{name}"
-            if _elements(value) <= _MOST_ELEMENTS:
+            if is_plain(value):
                 found[key] = (copy.deepcopy(value),)
                 _taken.add(key)
             elif key in _taken:
@@ -97,6 +99,20 @@ def _changed_in_place(mine: Any, value: Any) -> bool:
     return True
 
 
+def take_reloads(root: Path) -> dict[str, Any]:
+    """Modules that were reloaded where this process watches for it."""
+    names = reloaded()
+    return {module.__name__: True for module in modules_below(root) if module.__name__ in names} if names else {}
+
+
+def put_reloads(values: Mapping[str, Any], _: Path) -> None:
+    """Reload modules that are loaded here; they print nothing, as they have done so where they were reloaded first."""
+    for name in values:
+        if name in sys.modules:
+            with silence():
+                importlib.reload(sys.modules[name])
+
+
 def modules_below(root: Path) -> Iterator[ModuleType]:
     """Loaded modules whose sources lie below a folder, but not in an environment."""
     below, prefix = f"{root}/", f"{sys.prefix}/"
@@ -105,8 +121,21 @@ def modules_below(root: Path) -> Iterator[ModuleType]:
         file = getattr(module, "__file__", None)
         if module is mine or not isinstance(module, ModuleType) or not isinstance(file, str):
             continue
+        if module.__name__.partition(".")[0] == "greenkernel":
+            continue  # in a checkout of it; what it holds is what it does
         if file.startswith(below) and not file.startswith(prefix) and not any(part in file for part in _INSTALLED):
             yield module
+
+
+def is_installed(module: ModuleType) -> bool:
+    """True for a module of a library that was installed."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and any(part in file for part in _INSTALLED)
+
+
+def is_plain(value: object) -> bool:
+    """True for numbers, texts, and not too many of them in containers."""
+    return _elements(value) <= _MOST_ELEMENTS
 
 
 def _elements(value: object, left: int = _MOST_ELEMENTS) -> int:

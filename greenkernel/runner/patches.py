@@ -1,10 +1,12 @@
 """What the notebook has put into libraries: ``pd.DataFrame.half = half``, accessors, ``tqdm.pandas()``.
 
-A patch travels as an entry of the payload under its place, ``module:Class.name``, which is no name of Python's.
+A patch travels as an entry of the payload under its place, ``module:Class.name``, which is no name of Python's. Magics
+that the notebook has given to its shell are at ``IPython:%name``, ``IPython:%%name`` and ``IPython:%Class.``.
 """
 
 from __future__ import annotations
 
+import builtins
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,8 @@ from typing import Any
 from greenkernel.runner.import_watch import when_imported
 
 # Libraries extend these; whoever has imported pandas may have done so without keeping a name for it.
-_PANDAS = {
+_EXTENDED = {
+    "matplotlib.colors": ("Colormap",),
     "pandas.core.frame": ("DataFrame",),
     "pandas.core.series": ("Series",),
     "pandas.core.indexes.base": ("Index",),
@@ -22,6 +25,11 @@ _PANDAS = {
     "pandas.core.window.rolling": ("Rolling",),
 }
 _ALWAYS = ("builtins", "warnings")
+_MAGICS = {"line": "IPython:%", "cell": "IPython:%%"}
+# Python's own, and what IPython adds.
+_BUILTINS = frozenset({*vars(builtins), "display", "get_ipython", "__IPYTHON__", "_", "exit", "quit"})
+# Magics that wait for a shell.
+_unregistered: dict[str, Any] = {}
 _KINDS: tuple[type, ...] = (types.FunctionType, type, property, classmethod, staticmethod)
 
 
@@ -31,7 +39,9 @@ def is_place(name: str) -> bool:
 
 
 def find(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Functions and classes that the notebook has put into libraries, and what others have put into pandas' classes.
+    """Functions and classes that the notebook has put into libraries, and what others have put into well-known classes.
+
+    Of Python's builtins whatever has been put there.
 
     Looked at are modules that a name of the notebook is, with their classes, and classes that a name is.
 
@@ -40,21 +50,57 @@ def find(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for place, owner in _owners(namespace):
-        of_pandas = place.partition(":")[0].partition(".")[0] == "pandas"
+        library = _library(place.partition(":")[0])
+        extended = any(library == _library(module) for module in _EXTENDED)
         for name, value in list(_attributes(owner).items()):
-            if _is_ours(value, namespace) or (of_pandas and _is_of_others(value)):
+            if _is_ours(value, namespace) or (extended and _is_of_others(value, library)):
                 found[f"{place}{name}"] = value
-    return found
+    mine = {f"builtins:{name}": value for name, value in vars(builtins).items() if name not in _BUILTINS}
+    return found | mine | _magics(namespace)
 
 
 def put(patches: Mapping[str, Any]) -> None:
     """Put patches where they were, into modules that are not loaded yet as soon as they are."""
     for place, value in patches.items():
         module = place.partition(":")[0]
-        if module in sys.modules:
+        if place.startswith(_MAGICS["line"]):
+            _unregistered[place] = value
+        elif module in sys.modules:
             _put(place, value)
         else:
             when_imported(module, partial(_put, place, value))
+    register_magics()
+
+
+def register_magics() -> None:
+    """Give the shell, if there is one, the magics that were put before there was one."""
+    shell = _shell()
+    while shell is not None and _unregistered:
+        place, value = _unregistered.popitem()
+        if isinstance(value, type):
+            shell.register_magics(value)
+        else:
+            kind = "cell" if place.startswith(_MAGICS["cell"]) else "line"
+            shell.register_magic_function(value, kind, place.removeprefix(_MAGICS[kind]))
+
+
+def _magics(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Functions of the notebook that are magics, and classes of it whose methods are."""
+    shell = _shell()
+    found: dict[str, Any] = {}
+    for kind, place in _MAGICS.items() if shell is not None else ():
+        for name, magic in shell.magics_manager.magics[kind].items():
+            owner = type(getattr(magic, "__self__", None))
+            if isinstance(magic, types.FunctionType) and magic.__globals__ is namespace:
+                found[f"{place}{name}"] = magic
+            elif owner.__module__ == "__main__":
+                found[f"{_MAGICS['line']}{owner.__qualname__}."] = owner
+    return found
+
+
+def _shell() -> Any:
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    return get_ipython()
 
 
 def _put(place: str, value: Any) -> None:
@@ -71,8 +117,8 @@ def _owners(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each module and class that may have been patched, with what stands before the name in its place."""
     seen: set[int] = set()
     named = [value for value in namespace.values() if isinstance(value, types.ModuleType | type)]
-    pandas = [getattr(sys.modules.get(module), name, None) for module, names in _PANDAS.items() for name in names]
-    for one in (*named, *(sys.modules[name] for name in _ALWAYS), *(kind for kind in pandas if kind is not None)):
+    known = [getattr(sys.modules.get(module), name, None) for module, names in _EXTENDED.items() for name in names]
+    for one in (*named, *(sys.modules[name] for name in _ALWAYS), *(kind for kind in known if kind is not None)):
         inside = [] if isinstance(one, type) else [part for part in _attributes(one).values() if isinstance(part, type)]
         for owner in (one, *inside):
             if id(owner) in seen or (place := _place(owner)) is None:
@@ -111,9 +157,13 @@ def _is_ours(value: Any, namespace: Mapping[str, Any]) -> bool:
     return isinstance(origin, type) and origin.__module__ == "__main__"
 
 
-def _is_of_others(value: Any) -> bool:
+def _is_of_others(value: Any, library: str) -> bool:
     origin = _origin(value)
     if not isinstance(origin, types.FunctionType | type) or isinstance(value, type):
         return False
     module = getattr(origin, "__module__", None)
-    return isinstance(module, str) and module.partition(".")[0] not in ("pandas", "builtins", "greenkernel")
+    return isinstance(module, str) and _library(module) not in (library, "builtins", "greenkernel")
+
+
+def _library(module: str) -> str:
+    return module.partition(".")[0]

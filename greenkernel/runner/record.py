@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 import uuid
 from collections import Counter
@@ -68,7 +67,8 @@ class RecordingScope:
         recorded: Callable[[float], None] = lambda cpu_s: None,
     ) -> None:
         self._spool = spool
-        self._control = Path(tempfile.gettempdir(), f"greenkernel-{uuid.uuid4().hex}")
+        # In a folder that goes with its job: a process that is killed leaves it behind.
+        self._control = spool / f".control-{uuid.uuid4().hex}"
         self._folders = Folders(
             scope=self._control.name,
             spool=str(spool),

@@ -15,8 +15,10 @@ from greenkernel.runner import patches, record_dice
 from greenkernel.runner.files import below, write_file
 from greenkernel.runner.owned import share
 from greenkernel.runner.patches import is_place
-from greenkernel.runner.surroundings import Surroundings, unpickled
+from greenkernel.runner.surroundings import Surroundings, put_early, unpickled
+from greenkernel.store import lookers
 from greenkernel.store.blobs import Blobs
+from greenkernel.store.imports import import_each
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import load
 
@@ -58,6 +60,8 @@ def prepare(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None 
     os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
     os.chdir(folder)
     sys.path.insert(0, str(folder.resolve()))
+    put_early(_sent(capture, blobs), folder.resolve())
+    lookers.hold_here()
     namespace = new_main()
     if script is not None:
         path = folder.resolve() / script
@@ -84,6 +88,7 @@ def fill(namespace: dict[str, Any], capture: Capture, blobs: Blobs, *, inner: In
     sent = load(capture.payload, blobs, namespace, inner=inner)
     namespace.update({name: value for name, value in sent.items() if not is_place(name)})
     patches.put({name: value for name, value in sent.items() if is_place(name)})
+    import_each(capture.submodules)
     share(capture.owned, namespace)
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
@@ -95,8 +100,12 @@ def surroundings_of(capture: Capture, blobs: Blobs, folder: Path) -> Surrounding
     Raises:
         IntegrityError: They are not what was sent.
     """
+    return Surroundings(unpickled(_sent(capture, blobs)), folder.resolve())
+
+
+def _sent(capture: Capture, blobs: Blobs) -> dict[str, dict[str, bytes]]:
     sent = load(capture.surroundings, blobs, {})["surroundings"] if capture.surroundings is not None else {}
-    return Surroundings(unpickled(sent), folder.resolve())
+    return dict(sent)
 
 
 def _throw(dice: record_dice.Dice) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from greenkernel.runner.patches import register_magics
 from greenkernel.runner.restore import INLINE_FIGURES
 from greenkernel.store.runs import LogEvent
 
@@ -108,9 +109,15 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
     kind.profile_dir = None
     namespace.update(kept)
     _inline_figures(shell)
+    register_magics()
     if front_end == "kernel":
         shell.builtin_trap.auto_builtins["input"] = _nobody_answers
+        sys.breakpointhook = _nobody_debugs
     return shell
+
+
+def _nobody_debugs(*_: Any, **__: Any) -> None:
+    """As in a kernel that no debugger is attached to."""
 
 
 def _nobody_answers(_prompt: str = "") -> str:

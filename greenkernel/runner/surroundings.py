@@ -14,7 +14,7 @@ from typing import Any
 
 import cloudpickle
 
-from greenkernel.runner.import_watch import when_imported
+from greenkernel.runner.import_watch import watch, when_imported
 from greenkernel.runner.setting_kinds import KINDS, Kind
 
 Taken = dict[str, dict[str, Any]]
@@ -41,10 +41,18 @@ def pickled(taken: Taken) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def unpickled(sent: Mapping[str, Mapping[str, bytes]]) -> Taken:
-    """What `pickled` wrote; a value whose library is not here is left out."""
+def unpickled(sent: Mapping[str, Mapping[str, bytes]], *, early: bool | None = None) -> Taken:
+    """What `pickled` wrote; a value whose library is not here is left out.
+
+    Args:
+        sent: All of it.
+        early: Only of kinds that are so, or that are not; None: of all.
+    """
+    wanted = {kind.name for kind in KINDS if early is None or kind.early == early}
     found: Taken = {}
     for kind, values in sent.items():
+        if kind not in wanted:
+            continue
         found[kind] = {}
         for key, data in values.items():
             with contextlib.suppress(Exception):
@@ -70,6 +78,7 @@ class Surroundings:
 
     def begin(self) -> None:
         """Put what can be put now, and remember how everything is as the cell begins."""
+        watch()
         for kind in KINDS:
             if kind.module is None or kind.module in sys.modules:
                 self._put(kind)
@@ -107,6 +116,19 @@ def _put_later(kind: Kind, wanted: Mapping[str, Any], root: Path) -> None:
     put(kind, wanted, root)
 
 
+def put_early(sent: Mapping[str, Mapping[str, bytes]], root: Path) -> None:
+    """Put what `pickled` wrote of settings that libraries look at when they are loaded.
+
+    Args:
+        sent: Of all kinds; no other one is looked at.
+        root: The cell's working folder.
+    """
+    taken = unpickled(sent, early=True)
+    for kind in KINDS:
+        if values := taken.get(kind.name):
+            put(kind, values, root)
+
+
 def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:
     """Put at home what a cell has changed, except where home's own has changed since it was sent.
 
@@ -126,7 +148,7 @@ def put_back(changed: Taken, sent: Taken, now: Taken, root: Path) -> list[str]:
         kept = [
             key
             for key, value in changes.items()
-            if not _same(mine.get(key), theirs.get(key)) and not _same(mine.get(key), value)
+            if not kind.rises and not _same(mine.get(key), theirs.get(key)) and not _same(mine.get(key), value)
         ]
         if kept:
             messages.append(f"{kind.title} ({', '.join(kept)}) stay as they are here: they were changed here meanwhile")

@@ -7,7 +7,7 @@ Below ``<the site's folder>/<the job's name>/``:
 - ``status.json``: how the job is (the guard, replaced)
 - ``drain``: somebody wants the job to leave (the site)
 - ``output.log``: what the processes themselves wrote, cut when too long (the job)
-- ``home/``, ``tmp/``, ``work/``: the job's own
+- ``tmp/``, ``work/``: the job's own
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ GUARD = "guard.json"
 STATUS = "status.json"
 DRAIN = "drain"
 OUTPUT = "output.log"
-HOME = "home"
 TEMPORARY = "tmp"
 WORK = "work"
 # Every process of a job has this in its environment: that is how all of them are found again.

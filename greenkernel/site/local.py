@@ -2,8 +2,8 @@
 
 Each job has a folder of its own and a guard process (`greenkernel.site.guard`). The folder's files are the whole
 truth, so any number of controllers may come and go. The machine's user is the same for all sites: they are kept apart
-by their folders, environments, cores and memory limits, not by rights. What libraries keep in the user's home, such as
-data sets, is common to them (`mounts.link_data_of_libraries`).
+by their folders, environments, cores and memory limits, not by rights. The user's home and the place of temporary files
+are the notebook's: a cell finds the data sets that libraries keep there, and paths hold afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from urllib.parse import unquote, urlsplit
 import greenkernel
 from greenkernel.clock import Clock
 from greenkernel.errors import PermanentError, TemporaryError
-from greenkernel.mounts import link_data_of_libraries
 from greenkernel.osfacts import (
     available_memory_bytes,
     spawn_detached,
@@ -47,7 +46,10 @@ _ABANDONED_NS = 120 * 10**9
 _GONE = ".gone-"
 _NEW = ".new-"
 # Everything else that a job may know comes through the store.
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_ENVIRONMENT = (
+    *("PATH", "HOME", "SHELL", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+    *("LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 
 
 class EmbeddedSite:
@@ -184,9 +186,8 @@ class EmbeddedSite:
 
     def _make(self, folder: Path, job: JobSpec) -> None:
         aside = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
-        for name in (jobfolder.HOME, jobfolder.TEMPORARY, jobfolder.WORK):
+        for name in (jobfolder.TEMPORARY, jobfolder.WORK):
             (aside / name).mkdir()
-        link_data_of_libraries(aside / jobfolder.HOME)
         spec = {
             "job": {
                 "run": job.run,
@@ -263,13 +264,10 @@ def least_used(cores: Sequence[int], in_use: Sequence[Sequence[int]], count: int
 
 def _environment(folder: Path, home_has: Callable[[str], str | None]) -> dict[str, str]:
     kept = {name: value for name in _ENVIRONMENT if (value := home_has(name)) is not None}
-    temporary = str(folder / jobfolder.TEMPORARY)
     environment = {
         **kept,
         jobfolder.MARK: str(folder),
-        "HOME": str(folder / jobfolder.HOME),
-        "TMPDIR": temporary,
-        "JOBLIB_TEMP_FOLDER": temporary,
+        "JOBLIB_TEMP_FOLDER": str(folder / jobfolder.TEMPORARY),
     }
     root = Path(greenkernel.__file__).parent.parent
     if root.name not in ("site-packages", "dist-packages"):

@@ -5,6 +5,7 @@ Nothing here imports numpy by itself: who has no arrays does not pay for it.
 
 from __future__ import annotations
 
+import array
 import ctypes
 import pickle
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 _PLAIN_KINDS = "biufcmMSUV"
 # An array with gaps may take so many times the memory of its elements.
 _GAPS_MOST = 16
+# Larger memory of other objects than arrays would be written into the payload's head.
+_OVER_MOST_BYTES = 1 << 26
 
 
 def is_plain_array(value: object) -> bool:
@@ -41,21 +44,67 @@ def owner_of(array: Any) -> Any:
     return array
 
 
-def part_of(array: Any, base: Any) -> tuple[Any, ...]:
+def over_buffer(value: Any) -> tuple[Any, ...] | None:
+    """How to rebuild an array, or a memoryview, over memory that an object of the language has; None for others.
+
+    ``np.frombuffer(b)`` and ``memoryview(b)`` see what is written into the bytearray ``b``, and the other way round.
+    """
+    base = value if type(value) is memoryview else owner_of(value).base
+    root = base.obj if type(base) is memoryview else base
+    if type(root) not in (bytearray, array.array) or not 0 < memoryview(root).nbytes <= _OVER_MOST_BYTES:
+        return None
+    whole = memoryview(root).cast("B")
+    if type(value) is not memoryview:
+        numpy: Any = sys.modules["numpy"]
+        offset = _address(value) - _address(numpy.frombuffer(root, "u1"))
+        own = bool(value.flags.writeable)
+        return as_over, (root, value.dtype, value.shape, value.strides, offset, own)
+    if not value.c_contiguous or value.readonly or not value.nbytes:
+        return None
+    offset = _first_byte(value) - _first_byte(whole)
+    return as_memory, (root, offset, value.nbytes, value.format, value.shape)
+
+
+def _address(of: Any) -> int:
+    return int(of.__array_interface__["data"][0])
+
+
+def _first_byte(view: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(view.cast("B") if view.format != "B" or view.ndim > 1 else view))
+
+
+class Whole:
+    """What an array has become: written with all its bytes, also where others look at them.
+
+    Args:
+        array: A view of it: who knows the array itself must not take this for a reference to it.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
+# An array that the reader has, and what it has become and will be there in a moment; None: what it is there already.
+Known = tuple[Any, Whole | None]
+
+
+def part_of(array: Any, known: Known) -> tuple[Any, ...]:
     """How to rebuild a view of an array that the reader has."""
+    base, content = known
     offset = int(array.__array_interface__["data"][0]) - int(base.__array_interface__["data"][0])
     layout = (base.dtype, base.shape, base.strides)
-    return as_part, (base, layout, array.dtype, array.shape, array.strides, offset, bool(array.flags.writeable))
+    own = bool(array.flags.writeable)
+    return as_part, (base, layout, array.dtype, array.shape, array.strides, offset, own, content)
 
 
 def whole(array: Any) -> tuple[pickle.PickleBuffer, tuple[Any, ...]]:
     """The memory of an array that owns it, and how to rebuild one that owns its own again."""
-    buffer = pickle.PickleBuffer(_bytes_of(array))
+    buffer = pickle.PickleBuffer(bytes_of(array))
     order = "C" if array.flags.c_contiguous else "F"
     return buffer, (as_owner, (buffer, array.dtype, array.shape, order))
 
 
-def _bytes_of(array: Any) -> Any:
+def bytes_of(array: Any) -> Any:
     """The memory of an array without gaps, in its order. The buffer protocol knows no dates, nor records of them."""
     return array.ravel(order="K").view("u1")
 
@@ -152,6 +201,21 @@ class Stored:
         self.read_into = read_into
 
 
+def as_over(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
+    """An array over memory of an object of the language."""
+    import numpy
+
+    found = numpy.ndarray(shape, dtype, buffer=root, offset=offset, strides=strides)
+    found.flags.writeable = writeable
+    return found
+
+
+def as_memory(root: Any, offset: int, length: int, form: str, shape: Any) -> memoryview:
+    """A memoryview of a part of an object of the language."""
+    part = memoryview(root).cast("B")[offset : offset + length]
+    return part.cast(form, shape) if shape else part.cast(form)  # type: ignore[call-overload, no-any-return]
+
+
 def as_owner(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
     """A new array with a copy of ``memory``."""
     import numpy
@@ -173,15 +237,16 @@ def as_part(
     strides: tuple[int, ...],
     offset: int,
     own: bool,
+    content: Any,
 ) -> Any:
     """A view of ``base``; of a copy of it where its elements lie in another order than they did for the writer."""
     import numpy
 
     if (base.dtype, base.shape, base.strides) != layout:
-        there = numpy.ndarray(base.shape, base.dtype, strides=layout[2])
-        there[...] = base
+        there = numpy.ndarray(layout[1], layout[0], strides=layout[2])
+        there[...] = base if content is None else content
         base = there
-    return as_view(_bytes_of(base), dtype, shape, strides, offset, own and bool(base.flags.writeable))
+    return as_view(bytes_of(base), dtype, shape, strides, offset, own and bool(base.flags.writeable))
 
 
 def as_spread(compact: Any, shape: tuple[int, ...], strides: tuple[int, ...], size: int, offset: int, own: bool) -> Any:

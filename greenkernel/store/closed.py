@@ -129,7 +129,9 @@ def _hdf5(kind: Any, number: Any) -> Any:
 
 
 def _tables_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
-    """Of a file of PyTables that is closed, and of its nodes: what they are called, and that they are closed."""
+    """Of the nodes of a file of PyTables that is closed: what they are called, and that they are closed."""
+    if kind.__module__ == "tables.file":
+        return None  # a closed one can be pickled
     has = getattr(value, "__dict__", {})
     if has.get("_v_isopen", has.get("isopen", True)):
         return None

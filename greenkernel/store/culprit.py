@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 from greenkernel.errors import UserError
-from greenkernel.store.pickling import RefusedError, Writer, on_gpu
+from greenkernel.store.pickling import Writer, on_gpu
+from greenkernel.store.refused import RefusedError
 from greenkernel.store.returned import plain_name
 
 _DEPTH = 8
+# So many parts are looked at for one of a type.
+_MOST = 20_000
+_NAMED = re.compile(r"cannot pickle '([\w.]+)' object")
 _CHILDREN = 2000
 _ADVICE = {
     "generator": "Make it inside the cell, or turn it into a list first",
@@ -35,10 +41,14 @@ _ADVICE_ON_RETURN = "Close it or delete the name at the end of the cell, and kee
 
 
 class CannotTravelError(UserError):
-    """An object that cannot be pickled; ``name`` is the name that it was to travel under."""
+    """An object that cannot be pickled; ``name`` is the name that it was to travel under.
+
+    ``needed_by`` is the object that was asked for and needs this one, empty where this one itself was.
+    """
 
     def __init__(self, name: str, what: str, *, what_to_do: str | None = None) -> None:
         self.name = name
+        self.needed_by = ""
         super().__init__(what, what_to_do=what_to_do)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -69,6 +79,9 @@ def refusal(
         returns: As of `Writer`.
     """
     path, part = culprit(plain_name(name), value, namespace, returns=returns)
+    kind = _NAMED.search(str(error))
+    if kind is not None and not _is_of(part, kind[1]):
+        path, part = _of_kind(plain_name(name), value, kind[1]) or (path, part)
     label, advice = _described(part)
     reader = f" (read by {needed_by})" if needed_by else ""
     said = error.why if isinstance(error, RefusedError) else "" if advice else _first_line(error)
@@ -91,13 +104,35 @@ def _described(part: object) -> tuple[str, str | None]:
     return f"of type {_kind_name(kind)}", _ADVICE.get(kind.__name__)
 
 
+def _of_kind(name: str, value: object, kind: str) -> tuple[str, object] | None:
+    """The nearest part of a type: among parts that know the whole each one alone cannot travel either."""
+    waiting, seen = deque([(name, value)]), {id(value)}
+    while waiting and len(seen) < _MOST:
+        path, part = waiting.popleft()
+        for step, child in _seen_parts(part):
+            if _is_of(child, kind):
+                return path + step, child
+            # Modules travel by name; other mappings than dicts may have to ask a file or a server for what they hold.
+            asks = isinstance(child, Mapping) and not isinstance(child, dict)
+            if id(child) not in seen and not asks and not isinstance(child, types.ModuleType):
+                seen.add(id(child))
+                waiting.append((path + step, child))
+    return None
+
+
+def _is_of(value: object, kind: str) -> bool:
+    return kind in (type(value).__name__, f"{type(value).__module__}.{type(value).__qualname__}")
+
+
 def culprit(name: str, value: object, namespace: Mapping[str, object] | None, *, returns: bool) -> tuple[str, object]:
     """The innermost part that cannot be pickled by itself, with the way to it (``conf['db'].lock``)."""
     path, part = name, value
+    way = {id(value)}  # parts that know the whole would lead in circles
     for _ in range(_DEPTH):
         for step, child in _seen_parts(part):
-            if not _travels(child, namespace, returns=returns):
+            if id(child) not in way and not _travels(child, namespace, returns=returns):
                 path, part = path + step, child
+                way.add(id(child))
                 break
         else:
             break

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from greenkernel.store.refused import RefusedError
+
 _LOCK, _R_LOCK = type(threading.Lock()), type(threading.RLock())
 
 
@@ -25,7 +27,13 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind is queue.SimpleQueue:
         return _simple_queue, (_items(value),)
     if isinstance(value, threading.Thread):
-        return (_thread, (kind,), _without_clockwork(value)) if value.ident and not value.is_alive() else None
+        if value.is_alive():
+            raise RefusedError(value, "at work when the cell ends")
+        return (_thread, (kind,), _without_clockwork(value)) if value.ident else None
+    if (program := sys.modules.get("subprocess")) is not None and isinstance(value, program.Popen):
+        if value.poll() is None:
+            raise RefusedError(value, "at work when the cell ends, and is ended with it")
+        return None
     if kind.__module__ == "multiprocessing.queues" and kind.__name__ in ("Queue", "SimpleQueue"):
         return _process_queue, (kind.__name__, getattr(value, "_maxsize", None), _items(value))
     if kind.__module__ in ("multiprocessing.synchronize", "multiprocessing.sharedctypes"):

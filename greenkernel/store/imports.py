@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +21,13 @@ def imported(name: str) -> ModuleType:
         return known
     with silence():
         return importlib.import_module(name)
+
+
+def import_each(names: Iterable[str]) -> None:
+    """Import modules; one that is missing here, or raises when it is executed, is missed when it is used."""
+    for name in names:
+        with suppress(Exception):
+            imported(name)
 
 
 @contextmanager

@@ -53,8 +53,13 @@ class Inner:
         tops = dict(entries)
         heads = {id(value) for value in tops.values()}
         found: list[int] = []
+        # What is in an object's attributes belongs to the object; the dict that a reader gets of them is a passing one.
+        states: set[int] = set()
         for number in sorted(memo):
             value = memo[number]
+            if type(value) is dict and id(value) in states:
+                continue
+            states.add(id(_state(value)))
             if type(value) is tuple and len(value) == 2 and tops.get(_text(value[0]), self) is value[1]:
                 self.owners.update({part: str(value[0]) for part in found})
                 found = []
@@ -64,6 +69,15 @@ class Inner:
         if len(self.owners) > _MOST:
             self.objects.clear()
             self.owners.clear()
+
+
+def _state(value: object) -> object:
+    if isinstance(value, (*_NOT_FOLLOWED, types.FunctionType)):
+        return None
+    try:
+        return object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
 
 
 def _text(value: object) -> str:

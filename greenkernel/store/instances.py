@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import struct
 import types
 from typing import Any
+
+_POINTER_BYTES = struct.calcsize("P")
 
 
 class _Plain:
@@ -17,16 +21,44 @@ class _Plain:
 
 def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     """How to rebuild an instance from its attributes alone; None where pickle can do it, or it has its own way."""
-    if kind.__basicsize__ != _Plain.__basicsize__ or kind.__itemsize__ or hasattr(kind, "__setstate__"):
+    if issubclass(kind, tuple):
+        return _of_tuple(value, kind)
+    if (kind.__module__, kind.__name__) == ("sklearn.utils._bunch", "Bunch"):
+        # Its own __setstate__ takes nothing, for the sake of files that are ten years old.
+        make, args, state, items, pairs = value.__reduce_ex__(5)
+        return make, args, state, items, pairs, _put
+    if not _is_of_python_alone(kind) or hasattr(kind, "__setstate__"):
         return None
-    usual = ("__reduce_ex__", "__reduce__", "__getstate__")
-    if any(getattr(kind, name) is not getattr(object, name) for name in usual) or kind.__flags__ & _HAS_OWN_LAYOUT:
+    if _has_its_own_way(kind) or kind.__flags__ & _HAS_OWN_LAYOUT:
         return None
     if _needs_more(kind):
         return _bare, (kind,), _attributes(value), None, None, _put
     if isinstance(getattr(kind, "__getattr__", None), types.FunctionType):
         return kind.__new__, (kind,), _attributes(value), None, None, _put
     return None
+
+
+def _of_tuple(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """``__getattr__`` may not be ready for a question before the attributes are there."""
+    asks = isinstance(getattr(kind, "__getattr__", None), types.FunctionType)
+    if not asks or not kind.__dictoffset__ or _has_its_own_way(kind):
+        return None
+    return tuple.__new__, (kind, tuple(value)), _attributes(value), None, None, _put
+
+
+def _has_its_own_way(kind: type) -> bool:
+    usual = ("__reduce_ex__", "__reduce__", "__getstate__")
+    return any(getattr(kind, name) is not getattr(object, name) for name in usual)
+
+
+def _is_of_python_alone(kind: type) -> bool:
+    """True where an instance has nothing but a ``__dict__``, or but slots."""
+    if kind.__itemsize__:
+        return False
+    if kind.__dictoffset__:
+        return kind.__basicsize__ == _Plain.__basicsize__
+    slots = [one for cls in kind.__mro__ for one in vars(cls).values() if isinstance(one, types.MemberDescriptorType)]
+    return kind.__basicsize__ == object.__basicsize__ + len(slots) * _POINTER_BYTES
 
 
 # list, tuple, dict, int... among its bases.
@@ -47,7 +79,16 @@ def _needs_more(kind: type) -> bool:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    return dict(object.__getattribute__(value, "__dict__"))
+    kind = type(value)
+    if kind.__dictoffset__:
+        return dict(object.__getattribute__(value, "__dict__"))
+    names = {name: slot for cls in kind.__mro__ for name, slot in vars(cls).items()}
+    slots = {name: slot for name, slot in names.items() if isinstance(slot, types.MemberDescriptorType)}
+    found = {}
+    for name, slot in slots.items():
+        with contextlib.suppress(AttributeError):  # empty
+            found[name] = slot.__get__(value, kind)
+    return found
 
 
 def _bare(kind: type) -> Any:
@@ -55,4 +96,8 @@ def _bare(kind: type) -> Any:
 
 
 def _put(value: Any, attributes: dict[str, Any]) -> None:
-    object.__getattribute__(value, "__dict__").update(attributes)
+    if type(value).__dictoffset__:
+        object.__getattribute__(value, "__dict__").update(attributes)
+        return
+    for name, one in attributes.items():
+        object.__setattr__(value, name, one)

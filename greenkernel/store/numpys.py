@@ -5,9 +5,13 @@ Nothing here imports numpy by itself.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import mmap
 import sys
 from typing import Any
+
+from greenkernel.store.arrays import bytes_of
 
 # More is not worth a copy in memory: what is inside may be read in the cell.
 _ARCHIVE_MOST_BYTES = 1 << 30
@@ -17,7 +21,7 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     """How to rebuild one of these; None for everything else."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.ndarray) and _loses_attributes(kind, numpy.ndarray, value):
-        return _of_kind, (kind, value.view(numpy.ndarray)), dict(vars(value)), None, None, _put_attributes
+        return _of_kind, (kind, value.view(numpy.ndarray)), _attributes_of(value), None, None, _put_attributes
     if kind.__module__.partition(".")[0] != "numpy":
         return None
     if kind.__name__ == "flatiter":
@@ -27,6 +31,32 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind.__name__ == "NpzFile" and value.zip is not None:
         return _archive_of(value)
     return None
+
+
+def mapped(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """How to map an array from its file again, where that lies beside the notebook then; None for all others."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or kind is not numpy.memmap or not isinstance(value.base, mmap.mmap) or value.filename is None:
+        return None
+    order = "C" if value.flags.c_contiguous else "F"
+    return _mapped, (value.view(numpy.ndarray), str(value.filename), value.mode, value.offset, order)
+
+
+def _mapped(content: Any, path: str, mode: Any, offset: int, order: Any) -> Any:
+    """A file that is not there, or holds something else by now, is left alone."""
+    import numpy
+
+    with contextlib.suppress(OSError, ValueError):
+        found: Any = numpy.memmap(path, content.dtype, "r+" if mode == "w+" else mode, offset, content.shape, order)
+        if numpy.array_equal(bytes_of(found), bytes_of(content)):
+            found.mode = mode
+            return found
+    return content.view(numpy.memmap)
+
+
+def _attributes_of(value: Any) -> dict[str, Any]:
+    """What an array of a class of its own carries; a mapped one goes without its file, and holds what is in it."""
+    return {name: held for name, held in vars(value).items() if not isinstance(held, mmap.mmap)}
 
 
 def _loses_attributes(kind: type, ndarray: Any, value: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
-from greenkernel.store.arrays import Shared, Stored
+from greenkernel.store.arrays import Known, Shared, Stored
 from greenkernel.store.blobs import BlobReader, BlobWriter
 from greenkernel.store.culprit import CannotTravelError, refusal
 from greenkernel.store.hashing import KEY_BYTES, keyed_hash
@@ -66,7 +66,7 @@ class _Attempt:
     references: Mapping[int, str]
     parts: Mapping[str, tuple[str, object]]
     held: frozenset[str]
-    steady: frozenset[int]
+    steady: Mapping[int, Known]
     proves: bool
     returns: bool
     shared: Shared | None = None
@@ -120,8 +120,11 @@ class _Attempt:
             ) from e
         # A reducer of any library may raise anything; the name is what the user can do something about.
         except Exception as e:
-            by = self.added.get(name)
-            raise refusal(name, value, e, self.namespace, needed_by=by, returns=self.returns) from e
+            by = asked = self.added.get(name)
+            refused = refusal(name, value, e, self.namespace, needed_by=by, returns=self.returns)
+            while asked is not None:
+                refused.needed_by, asked = asked, self.added.get(asked)
+            raise refused from e
 
     def _now_needed(self, objects: Mapping[str, object]) -> list[tuple[str, object]]:
         space = self.namespace or {}
@@ -139,7 +142,8 @@ class _Attempt:
         return [self.parts[name] for name in fresh]
 
     def _prove(self) -> None:
-        found = first_unreadable(self.head.getvalue(), list(self.sizes), self.kept, self.writer.referred.__getitem__)
+        refer = self.writer.referred.__getitem__
+        found = first_unreadable(self.head.getvalue(), list(self.sizes), self.kept, refer, anew=self.returns)
         self.kept.clear()
         if found is not None:
             name, error = found
@@ -158,6 +162,10 @@ class _Attempt:
             self.kept.append(raw)
         return False
 
+    def let_go(self) -> None:
+        """Of all objects at once, not when garbage is collected: who else holds them is asked soon."""
+        del self.writer  # it holds this attempt, too
+
     def finish(self, *, follow: bool) -> Dumped:
         if self.proves and self.head.tell() <= MOST_BYTES:
             self._prove()
@@ -170,7 +178,6 @@ class _Attempt:
         if follow:
             memo = {number: value for number, value in self.writer.memo.copy().values()}
             inner.fill(memo, iter(self.written.items()))
-        del self.writer  # it holds all objects, and this attempt too
         return Dumped(payload=payload, sizes=self.sizes, needed=self.added, modules=modules, inner=inner)
 
 
@@ -183,7 +190,7 @@ def dump(
     references: Mapping[int, str] | None = None,
     parts: Mapping[str, tuple[str, object]] | None = None,
     held: frozenset[str] = frozenset(),
-    steady: frozenset[int] = frozenset(),
+    steady: Mapping[int, Known] | None = None,
     proves: bool = False,
     returns: bool = False,
 ) -> Dumped:
@@ -197,7 +204,7 @@ def dump(
         references: ``id`` of objects that the reader has already, and their names.
         parts: What else is written, and under which key, if an object of this name is referred to.
         held: Names of parts that are written in any case.
-        steady: ``id`` of those objects of the reader's that are there as they are here.
+        steady: Arrays of the reader's that are there as they are here, or will be; see `Writer`.
         proves: Refuse what a reader could not rebuild.
         returns: They go home: locks, events and threads that nobody needs any more are made anew there.
 
@@ -205,21 +212,26 @@ def dump(
         CannotTravelError: An object cannot be pickled; the message has its name, the part that cannot, and what to do.
         UserError: Memory ran out.
     """
-    attempt = _Attempt(blobs, namespace, references or {}, parts or {}, held, steady, proves, returns)
+    begin = partial(
+        _Attempt, blobs, namespace, references or {}, parts or {}, held, steady or {}, proves=proves, returns=returns
+    )
+    attempt = begin()
+    attempts = [attempt]
     try:
         attempt.run(objects, follow=follow)
         shared = Shared.among(attempt.writer.arrays)
         numbers_nans = has_nans(attempt.head.getbuffer())
         if shared.regions or numbers_nans:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.
-            second = _Attempt(
-                blobs, namespace, references or {}, parts or {}, held, steady, proves, returns, shared, numbers_nans
-            )
-            second.run(objects, follow=follow)
-            return second.finish(follow=follow)
+            attempt = begin(shared=shared, numbers_nans=numbers_nans)
+            attempts.append(attempt)
+            attempt.run(objects, follow=follow)
         return attempt.finish(follow=follow)
     except MemoryError as e:  # not of one value, but of all that were written so far
         raise UserError("this process ran out of memory while values were written", what_to_do=_LESS_MEMORY) from e
+    finally:
+        for one in attempts:
+            one.let_go()
 
 
 def load(

@@ -19,12 +19,38 @@ from typing import Any, cast
 
 import cloudpickle
 
-from greenkernel.store import aliases, artists, caches, closed, generators, idle, instances, lookers, numpys, singletons
-from greenkernel.store.arrays import Shared, is_owner, is_plain_array, owner_of, part_of, spread, whole
+from greenkernel.store import (
+    aliases,
+    artists,
+    caches,
+    closed,
+    compiled,
+    generators,
+    graphs,
+    idle,
+    instances,
+    lookers,
+    numpys,
+    singletons,
+    temporary,
+)
+from greenkernel.store.arrays import (
+    Known,
+    Shared,
+    Whole,
+    is_owner,
+    is_plain_array,
+    over_buffer,
+    owner_of,
+    part_of,
+    spread,
+    whole,
+)
 from greenkernel.store.classes import skeleton
 from greenkernel.store.frames import is_block, is_manager, managed, of_block, parted
 from greenkernel.store.imports import imported
 from greenkernel.store.nans import Nans
+from greenkernel.store.refused import RefusedError
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
@@ -36,15 +62,6 @@ _CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
 # What newer cloudpickles write instead of the name of a code's file.
 _NO_FILE = "<dynamic-code>"
-
-
-class RefusedError(Exception):
-    """An object that could be pickled but would not be the same thing elsewhere: ``value``, and ``why`` in words."""
-
-    def __init__(self, value: object, why: str = "") -> None:
-        super().__init__(f"{type(value).__name__} cannot travel{f', {why}' if why else ''}")
-        self.value = value
-        self.why = why
 
 
 class Here:
@@ -67,7 +84,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         buffer_callback: As in `pickle.Pickler`.
         namespace: The notebook's namespace; functions with these globals are written without them.
         references: ``id`` of objects that the reader has already, and their names.
-        steady: Those of them that are there as they are here: new views of such an array are views of it there.
+        steady: Arrays among them that are there as they are here, or will be, by ``id`` of the owner of their memory:
+            new views of it are views of such an array there.
         proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
         returns: What nobody holds any more is written so that a new one is made.
         shared: Memory that several arrays share.
@@ -81,7 +99,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         *,
         namespace: Mapping[str, object] | None,
         references: Mapping[int, str] | None = None,
-        steady: frozenset[int] = frozenset(),
+        steady: Mapping[int, Known] | None = None,
         proves: bool = False,
         returns: bool = False,
         shared: Shared | None = None,
@@ -90,7 +108,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self._namespace = namespace
         self._references = references or {}
-        self._steady = steady
+        self._steady = steady or {}
         self._proves = proves
         self._returns = returns
         self._shared = shared
@@ -109,6 +127,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.modules: set[str] = set()
         self.needed: dict[str, str] = {}
         self.nans = Nans()
+        self._one_of_a_kind = aliases.OneOfAKind(_can_be_copied, self.modules)
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for everything but atoms and exact containers."""
@@ -126,7 +145,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         if kind is caches.KIND and self._is_ours(obj.__wrapped__):
             self._need(obj.__name__, obj, obj.__name__)
             return caches.reduced(obj)
-        if is_plain_array(obj):
+        if kind is Whole or is_plain_array(obj):
             return self._array(obj)
         if is_block(obj):
             return self._block(obj)
@@ -134,10 +153,19 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return managed(obj) or NotImplemented
         if isinstance(obj, type):
             return self._class(obj)
-        for rare in (numpys, closed, artists, lookers, instances):
-            if (found := rare.reduced(obj, kind)) is not None:
+        return self._rare(obj, kind) or self._other(obj, kind)
+
+    def _rare(self, obj: Any, kind: type) -> tuple[Any, ...] | None:
+        """What libraries make that loses something in pickling."""
+        if kind is memoryview:
+            return over_buffer(obj)
+        if self._returns and (again := numpys.mapped(obj, kind)) is not None:
+            return again
+        for rare in (self._one_of_a_kind, compiled, numpys, closed, artists, graphs, lookers, instances):
+            found: tuple[Any, ...] | None = rare.reduced(obj, kind)
+            if found is not None:
                 return found
-        return self._other(obj, kind)
+        return None
 
     def _other(self, obj: Any, kind: type) -> Any:
         if kind is typing.NewType and obj.__module__ == "__main__":
@@ -145,11 +173,11 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return _new_type, (obj.__name__, obj.__supertype__)
         if kind is functools.cached_property:  # some Pythons keep a lock in it
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
+        if kind is types.ClassMethodDescriptorType:
+            return _unbound, (obj.__objclass__, obj.__name__)
         if isinstance(obj, BaseException) and (attributes := _needs_help(obj, kind)) is not None:
             return _made_error, (kind, obj.args), attributes
-        if (again := generators.reduced(obj, kind, returns=self._returns)) is not None:
-            return again
-        if self._returns and (again := idle.reduced(obj, kind)) is not None:
+        if (again := self._there_and_back(obj, kind)) is not None:
             return again
         if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
             raise RefusedError(obj)
@@ -164,6 +192,15 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         elif obj is sys.stdout or obj is sys.stderr:
             return getattr, (sys, "stdout" if obj is sys.stdout else "stderr")
         return super().reducer_override(obj)
+
+    def _there_and_back(self, obj: Any, kind: type) -> tuple[Any, ...] | None:
+        """What goes home otherwise than it leaves."""
+        again = generators.reduced(obj, kind, returns=self._returns)
+        if again is None:
+            again = temporary.reduced(obj, kind, returns=self._returns)
+        if again is None:
+            again = lookers.weakly(obj, kind, returns=self._returns)
+        return idle.reduced(obj, kind) if again is None and self._returns else again
 
     def _is_replaced(self, obj: Any) -> bool:
         """True for a function of a library in whose place the notebook has put one of its own."""
@@ -221,6 +258,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             if isinstance(cls, enum.EnumMeta):
                 members: Any = cls.__members__
                 reduced[2][0][_MEMBERS] = {name: _put_by_init(member) for name, member in members.items()}
+            else:
+                reduced[2][0].update(_said_again(cls, reduced[2][0]))
             # Pickling an instance leaves this on the class.
             reduced[2][0].pop("__slotnames__", None)
             if reduced[0] is _inner._make_skeleton_class:
@@ -248,11 +287,16 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         return make, args
 
     def _array(self, array: Any) -> Any:
+        if isinstance(array, Whole):
+            array = array.array
+            return self._owned(array if array.flags.forc else array.copy(order="K"))
         if id(array) in self._alone:
             return of_block, self._owned(array if array.flags.forc else array.copy(order="K"))
         base = owner_of(array)
         if base is not array and id(base) in self._steady:
-            return part_of(array, base)
+            return part_of(array, self._steady[id(base)])
+        if (found := over_buffer(array)) is not None:
+            return found
         if self._shared is None:
             self.arrays.append(array)
         elif (view := self._shared.reduced(array)) is not None:
@@ -404,6 +448,33 @@ def _prove(cls: type, kind: Any, name: str, bases: tuple[Any, ...], given: Mappi
         raise RefusedError(cls, f"it cannot be made again without its text: {type(e).__name__}: {e}") from e
 
 
+def _can_be_copied(value: object) -> bool:
+    """False for what is a namespace of its own, too: its classes and methods would be those of another one."""
+    file = io.BytesIO()
+    try:
+        if any(isinstance(one, type) for one in vars(value).values()):
+            return False
+        Writer(file, None, namespace=None).dump(value)
+        copy = Reader(io.BytesIO(file.getvalue()), (), {}, track=False).load()
+    # A reducer of any library may raise anything.
+    except Exception:
+        return False
+    return type(copy) is type(value)
+
+
+def _said_again(cls: type, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes that are the same object in a base, which cloudpickle takes for inherited."""
+    return {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in written and name not in _MADE_WITH_A_CLASS and _is_of_a_base(cls, name, value)
+    }
+
+
+def _is_of_a_base(cls: type, name: str, value: object) -> bool:
+    return any(name in vars(base) and vars(base)[name] is value for base in cls.__bases__)
+
+
 def _put_by_init(member: Any) -> dict[str, Any]:
     """What an Enum's own ``__init__`` or ``__new__`` has put into a member."""
     return {name: value for name, value in vars(member).items() if not (name.startswith("_") and name.endswith("_"))}
@@ -412,6 +483,11 @@ def _put_by_init(member: Any) -> dict[str, Any]:
 def _is_put(name: str, value: object) -> bool:
     """False for what every class has, and for its slots."""
     return not name.startswith("_") and not isinstance(value, types.MemberDescriptorType)
+
+
+def has_no_copies(value: object) -> bool:
+    """True for what an installed library has one of and nobody can make another of."""
+    return aliases.OneOfAKind(_can_be_copied, set()).place_of(value) is not None
 
 
 def is_atom(value: object) -> bool:
@@ -443,6 +519,10 @@ def _set_function_state(function: Any, state: tuple[dict[str, Any], dict[str, An
     for name, value in slots.items():
         setattr(function, name, value)
 
+
+_MADE_WITH_A_CLASS = frozenset(
+    {"__dict__", "__weakref__", "__slots__", "__slotnames__", "_abc_impl", "__annotate_func__"}
+)
 
 # What every class of named tuples has by itself.
 _NAMED_TUPLE_HAS = frozenset(vars(typing.NamedTuple("Empty", []))) | {
@@ -485,6 +565,11 @@ def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseExcepti
     made = BaseException.__new__(kind)
     made.args = args
     return made
+
+
+def _unbound(owner: type, name: str) -> Any:
+    """``vars(dict)["fromkeys"]``; ``dict.fromkeys`` is something else."""
+    return vars(owner)[name]
 
 
 def _new_type(name: str, supertype: Any) -> Any:

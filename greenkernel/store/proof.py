@@ -16,7 +16,7 @@ MOST_BYTES = 64 << 20
 
 
 def first_unreadable(
-    pickles: bytes, names: Sequence[str], buffers: Iterable[Any], refer: Callable[[str], object]
+    pickles: bytes, names: Sequence[str], buffers: Iterable[Any], refer: Callable[[str], object], *, anew: bool
 ) -> tuple[str, Exception] | None:
     """The first object that cannot be read, and why; None where all can.
 
@@ -25,8 +25,10 @@ def first_unreadable(
         names: The names, in the order of the pickles.
         buffers: The memory that was written beside; it is looked at and not copied.
         refer: Finds an object that was written as a reference.
+        anew: Make classes anew, as their reader will; libraries that keep lists of classes have them twice then.
     """
-    reader = _Trial(io.BytesIO(pickles), buffers, {"__name__": "__main__"}, refer, track=False)
+    kind = _Strict if anew else _Trial
+    reader = kind(io.BytesIO(pickles), buffers, {"__name__": "__main__"}, refer, track=False)
     try:
         for name in names:
             try:
@@ -54,6 +56,14 @@ class _Trial(Reader):
         if (module, name) == (as_owner.__module__, as_owner.__name__):
             return _looking
         return super().find_class(module, name)
+
+
+class _Strict(_Trial):
+    """Finds no class that this process has."""
+
+    def _class(self, tracker: Any, make: Callable[[Any], type]) -> type:
+        del tracker
+        return make(None)
 
 
 def _looking(memory: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:

@@ -87,6 +87,17 @@ class ModuleName:
         self.also = also
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedName:
+    """What ``from module import name`` has bound, where it is known under another name, too.
+
+    Libraries decide by where they are imported what it is: ``from tqdm.auto import tqdm``.
+    """
+
+    module: str
+    name: str
+
+
 class Shown:
     """Stands for a value that cannot travel: looks as it did where it was made.
 

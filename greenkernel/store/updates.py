@@ -6,16 +6,21 @@ that every name, list and object there that holds it sees the change.
 
 from __future__ import annotations
 
+import array
 import collections
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from greenkernel.store.arrays import Whole, is_plain_array
 from greenkernel.store.pickling import is_atom, is_single_dispatch
 
 _WITH_ATTRIBUTES = ("plain", "list", "dict", "set", "deque")
+_OF_PYTHON = ("builtins", "collections", "weakref", "_weakrefset")
+_WEAK = (weakref.WeakValueDictionary, weakref.WeakKeyDictionary)
 _DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
 
 
@@ -69,6 +74,8 @@ def _is_array(value: Any) -> bool:
 
 
 def _put_array(target: Any, content: Any) -> bool:
+    if isinstance(content, Whole):
+        content = content.array
     if target.shape != content.shape or target.dtype != content.dtype:
         return False
     if not target.flags.writeable:
@@ -183,7 +190,7 @@ def _has_state(value: Any) -> bool:
 def _refill(add: str) -> Callable[[Any, Any], bool]:
     def put(target: Any, content: Any) -> bool:
         # The methods of the language's own type: those of a class that inherits from it may check or count.
-        own = next(kind for kind in type(target).__mro__ if kind.__module__ in ("builtins", "collections"))
+        own = next(kind for kind in type(target).__mro__ if kind.__module__ in _OF_PYTHON)
         getattr(own, "clear")(target)  # noqa: B009
         getattr(own, add)(target, content)
         return True
@@ -195,6 +202,29 @@ def _put_bytes(target: bytearray, content: bytes) -> bool:
     try:
         target[:] = content
     except BufferError:  # an array has its memory there: it cannot get another length
+        return False
+    return True
+
+
+def _is_memory(value: Any) -> bool:
+    return type(value) is memoryview and value.c_contiguous and not value.readonly
+
+
+def _put_memory(target: Any, content: bytes) -> bool:
+    """What it is over has the same content, or will: whoever is put first brings it."""
+    if target.nbytes != len(content):
+        return False
+    if content:
+        target.cast("B")[:] = content
+    return True
+
+
+def _put_typed(target: array.array[Any], content: array.array[Any]) -> bool:
+    if target.typecode != content.typecode:
+        return False
+    try:
+        target[:] = content
+    except BufferError:  # as with a bytearray
         return False
     return True
 
@@ -254,14 +284,18 @@ def _put_dispatch(target: Any, content: Any) -> bool:
 # kind, whether it fits, its content, and how another one's content is put in; the first that fits is taken.
 _Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, Any], bool]]
 _KINDS: tuple[_Kind, ...] = (
-    ("array", _is_array, lambda a: a.view(), _put_array),
+    ("array", _is_array, lambda a: Whole(a.view()) if is_plain_array(a) else a.view(), _put_array),
     ("list", lambda v: isinstance(v, list), list, _refill("extend")),
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),
     ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
     # A tuple of its own: one that is referred to would be written as a reference to itself.
     ("tuple", lambda v: type(v) is tuple, lambda v: tuple(list(v)), _put_tuple),
+    ("weak mapping", lambda v: type(v) in _WEAK, lambda v: dict(v.items()), _refill("update")),
+    ("weak set", lambda v: type(v) is weakref.WeakSet, list, _refill("update")),
     ("bytearray", lambda v: isinstance(v, bytearray), bytes, _put_bytes),
+    ("memory", _is_memory, bytes, _put_memory),
+    ("typed", lambda v: type(v) is array.array, lambda v: v[:], _put_typed),
     ("generator", _is_generator, _take_generator, _put_generator),
     ("seeds", _is_seeds, _children, _put_seeds),
     ("random state", _is_random_state, lambda r: r.get_state(legacy=False), _put_random_state),

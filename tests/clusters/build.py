@@ -59,7 +59,7 @@ def s3_server() -> Path:
 
     def install(to: Path) -> None:
         with tempfile.TemporaryDirectory(dir=to.parent) as folder:
-            run("nice", "go", "install", S3_SERVER, env=_go_environment() | {"GOBIN": folder})
+            _go("install", S3_SERVER, env=_go_environment() | {"GOBIN": folder})
             Path(folder, "versitygw").replace(to)
 
     return cached(f"versitygw-{content_key([S3_SERVER.encode()])}", install)
@@ -67,7 +67,12 @@ def s3_server() -> Path:
 
 def _build(package: str, to: Path) -> None:
     # Folders that are no git checkout, or another user's, must build as well.
-    run("nice", "go", "build", "-buildvcs=false", *_FLAGS, "-o", str(to), package, cwd=SOURCES, env=_go_environment())
+    _go("build", "-buildvcs=false", *_FLAGS, "-o", str(to), package, env=_go_environment(), cwd=SOURCES)
+
+
+def _go(*words: str, env: dict[str, str], cwd: Path | None = None) -> None:
+    # Beside the tests that need no cluster, some of which lose patience; so it may take long.
+    run("nice", "-n", "3", "go", *words, cwd=cwd, env=env, timeout_s=2700)
 
 
 def _go_environment() -> dict[str, str]:

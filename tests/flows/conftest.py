@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from greenkernel.clock import RealClock, wait_until
+from greenkernel.handle import Run
 from greenkernel.home import Home
-from greenkernel.session import Run
 from greenkernel.settings import Settings
 
 # Two sites without traces: what a run does is then decided by the test alone.

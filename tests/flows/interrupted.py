@@ -271,7 +271,7 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
     events: list[LogEvent] = []
     snapshots: list[Snapshot] = []
 
-    def write(moment: Moment, place: Place, said: Said, names: dict[str, Any]) -> None:
+    def write(moment: Moment, place: Place, said: Said, names: dict[str, Any], **_: Any) -> None:
         payload = written(moment, names, blobs)
         changes, _ = files.changes(blobs)
         number = len(snapshots) + 1

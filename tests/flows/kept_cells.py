@@ -820,7 +820,7 @@ CELLS = (
         points=5,
     ),
     Cell(
-        shows="decorated functions, generators and methods are left as they are",
+        shows="decorated functions and generators are left as they are",
         setup="""
             import functools
             def twice(f):
@@ -833,16 +833,87 @@ CELLS = (
                 s = 0
                 for i in range(n): s += i
                 return s
-            class T:
-                def run(self, n):
-                    s = 0
-                    for i in range(n): s += i
-                    return s
             def gen(n):
                 for i in range(n): yield i
             """,
-        cell="a = g(4)\nb = T().run(4)\nc = list(gen(4))\nprint(a, b, c)",
-        points=3,
+        cell="a = g(4)\nc = list(gen(4))\nprint(a, c)",
+        points=2,
+    ),
+    Cell(
+        shows="loops in methods: of an object, of one that has no name, inherited, with an error",
+        setup="""
+            import numpy as np
+            rng = np.random.default_rng(0)
+            class Model:
+                def __init__(self, size):
+                    self.w, self.__told, self.losses = np.zeros(size), [], []
+                def fit(self, x, *, epochs=4):
+                    for epoch in range(epochs):
+                        for row in x:
+                            self.w += 0.1 * row * rng.normal()
+                        self.losses.append(float(self.w.sum()))
+                        self.__told.append(epoch)
+                        print(epoch)
+                    return self
+                def told(self): return self.__told
+            class Shy(Model):
+                def until(self, most):
+                    while len(self.losses) < 9:
+                        self.losses.append(len(self.losses))
+                        if len(self.losses) > most: raise ValueError(most)
+            x = np.arange(6.0).reshape(3, 2)
+            model = Model(2)
+            both = [model]
+            """,
+        cell="""
+            same = model.fit(x)
+            print(same is model, both[0] is model, model.told())
+            other = Shy(2).fit(x, epochs=3)
+            both[0].fit(x, epochs=2)
+            try: other.until(5)
+            except ValueError as e: print("e", e)
+            other.until(7)
+            """,
+        points=25,
+    ),
+    Cell(
+        shows="a module that the cell writes, on a path and with a variable that the cell sets",
+        cell="""
+            import os, sys
+            from pathlib import Path
+            os.environ["GK_MODE"] = "x"
+            Path("lib").mkdir()
+            Path("lib/gkmode.py").write_text("import os\\nMODE = os.environ['GK_MODE']\\nclass T: pass")
+            sys.path.insert(0, "lib")
+            import gkmode
+            t = gkmode.T()
+            for i in range(3):
+                t.i = (i, gkmode.MODE)
+                print(t.i)
+            del t, gkmode
+            """,
+        points=8,
+    ),
+    Cell(
+        shows="methods that call super or are of a class in a function are left as they are",
+        setup="""
+            class A:
+                def run(self, n):
+                    for i in range(n): print("A", i)
+                    return n
+            class B(A):
+                def run(self, n):
+                    for i in range(n): print("B", i)
+                    return super().run(n)
+            def make():
+                class C:
+                    def run(self, n):
+                        for i in range(n): print("C", i)
+                return C()
+            b, c = B(), make()
+            """,
+        cell="n = b.run(3)\nm = c.run(2)\nprint(n)",
+        points=2,
     ),
     Cell(
         shows="strings with carriage returns and text without an end of line",

@@ -104,6 +104,8 @@ def test_predict_ships_nothing(home: Home, tmp_path: Path) -> None:
     ("expected", "words", "text"),
     [
         ("--deu is not an option. Did you mean --due", ["--deu", "1"], "x = 1"),
+        ("--epochs is not an option. Known are --auto", ["--epochs", "5"], "x = 1"),
+        ("FILE.py --due 18:00 -- WORDS", ["--epochs", "5"], "x = 1"),
         ("extra is not an option. What is for the Python file itself stands behind --", ["extra"], "x = 1"),
         ("has passed", ["--due", "2020-01-01"], "x = 1"),
         ("there is no site 'nowhere'", ["--site", "nowhere"], "x = 1"),

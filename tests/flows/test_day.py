@@ -61,11 +61,11 @@ def _held_bytes() -> int:
 def _day() -> dict[str, int]:
     """Follow a run whose day is written into its store a minute at a time, whenever the follower waits."""
     from greenkernel.cell.capture import capture
+    from greenkernel.handle import Run
     from greenkernel.home import Home
     from greenkernel.notebook.live import Live
     from greenkernel.records import EpochOpen, Request, RunState
     from greenkernel.run.journal import Entry
-    from greenkernel.session import Run
     from greenkernel.store.runs import End, LogEvent, Submission
     from tests.browser import states
 

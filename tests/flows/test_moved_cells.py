@@ -16,16 +16,17 @@ import pytest
 
 from greenkernel.clock import RealClock
 from greenkernel.errors import UserError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.runner.checkpoints import SUFFIX as CHECKPOINT
-from greenkernel.session import Run
 from greenkernel.settings import Settings
 from greenkernel.store.snapshots import SUFFIX
 from tests.flows.conftest import PLAIN_SITES, controllers, eventually
 from tests.flows.test_product import quick, runner_pid
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# One at a time: a loaded machine saves too rarely.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("moves")]
 # Together with the tests of each level on its own, thirty; make soak has ten times as many.
 RUNS = 20
 # Of them, since most of their time is waiting.
@@ -44,7 +45,7 @@ EPOCHS = """
 losses = []
 open("log.csv", "w").close()
 for epoch in range(40):
-    busy(0.15)
+    busy(0.25)
     w = w - 0.1 * rng.normal(size=w.shape)
     losses.append(float((w ** 2).sum()))
     with open("log.csv", "a") as f:
@@ -59,13 +60,13 @@ def part(n):
 def train(w, epochs):
     losses = []
     for epoch in range(epochs):
-        busy(0.15)
+        busy(0.25)
         w = w - 0.1 * rng.normal(size=w.shape)
         losses.append(float((w ** 2).sum()))
         print("epoch", epoch)
     return w, losses
 """
-STATEMENTS = "\n".join(f"busy(0.7); a{n} = rng.normal(); print('statement', {n})" for n in range(9))
+STATEMENTS = "\n".join(f"busy(1.1); a{n} = rng.normal(); print('statement', {n})" for n in range(9))
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ import greenkernel
 class Trainer:
     def __init__(self, w): self.w, self.losses = w, []
     def step(self, epoch):
-        busy(0.15)
+        busy(0.25)
         self.w = self.w - 0.1 * rng.normal(size=self.w.shape)
         self.losses.append(float((self.w ** 2).sum()))
         print("epoch", epoch)
@@ -124,7 +125,7 @@ def run():
         state = {"n": 0, "w": w}
         greenkernel.checkpoint(state, rng)
         while state["n"] < 40:
-            busy(0.15)
+            busy(0.25)
             state["w"] = state["w"] + rng.normal(size=w.shape)
             print("epoch", state["n"])
             state["n"] += 1
@@ -230,30 +231,30 @@ def test_a_cell_goes_on_where_it_was(cell: str, text: str, how: str, losing_home
     progress = run.progress
     assert progress is not None
     assert progress.reused_cpu_s > 1.0 or "greenkernel" in cell
-    assert progress.cpu_s < 8.5  # of 6, and more on a machine that is busy
+    assert progress.cpu_s < 14  # of 10, and more on a machine that is busy
     check(run, *plainly(cell, tmp_path))
 
 
 NEEDS_TEMPORARY_FILES = """
-import os, tempfile
-path = os.path.join(tempfile.gettempdir(), "kept.txt")
+import os
+path = os.path.join(os.environ["JOBLIB_TEMP_FOLDER"], "kept.txt")
 open(path, "w").write("x")
-for epoch in range(24):
-    busy(0.15)
+for epoch in range(60):
+    busy(0.25)
     print("epoch", epoch)
 losses = [open(path).read()]
 """
 
 
 def test_what_fails_only_because_it_was_moved_begins_again(losing_home: Home, tmp_path: Path) -> None:
-    """A file outside of the folder is not there after a move: the error is not believed, the cell runs once more."""
+    """A file of the site is not there after a move: the error is not believed, the cell runs once more."""
     run = quick(losing_home, NEEDS_TEMPORARY_FILES, defined(notebook()), site=("near",))
     eventually(lambda: is_kept(run, "epoch 12"))
     run.relocate("far")
     run.wait(180)
     assert RunState.DONE == run.state, run.detail
     assert ["x"] == run.names["losses"]
-    assert [f"epoch {n}" for n in range(24)] == run.logs().splitlines()
+    assert [f"epoch {n}" for n in range(60)] == run.logs().splitlines()
     assert 2 == len(run.epochs)
 
 

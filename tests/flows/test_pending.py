@@ -209,6 +209,24 @@ def test_interrupting_a_wait_leaves_the_run_alone(kernel: Kernel) -> None:
     assert first.error is None
 
 
+def test_what_was_changed_after_a_wait_stays(kernel: Kernel) -> None:
+    """Objects that are changed when a cell has left off waiting are the notebook's; others take the run's changes."""
+    kernel.run("import numpy as np\nmine, also, theirs = {}, np.zeros(2), [1]")
+    first = kernel.send(
+        "%%greentrain --auto --wait --no-profile\n" + BUSY * 3 + "mine['x'] = 1\nalso += 1\ntheirs.append(2)\nd = 5"
+    )
+    kernel.until(lambda: "running: on" in kernel.cell(first).words)
+    kernel.interrupt()
+    kernel.until(lambda: kernel.is_idle(first))
+    kernel.run("mine['home'] = 1\nalso[0] = 50")
+    again = kernel.run(f"%greenruns attach {run_id(kernel.cell(first))}")
+    assert "{'home': 1} [50.0, 0.0] [1, 2] 5\n" == kernel.run("print(mine, also.tolist(), theirs, d)").text()
+    kernel.until(lambda: "mine was changed here too and stays so" in again.words + again.text("stderr") + again.text())
+    kernel.run("theirs.append('mine')")
+    kernel.run(f"%greenruns attach {run_id(kernel.cell(first))}")
+    assert "[1, 2, 'mine']\n" == kernel.run("print(theirs)").text()
+
+
 @pytest.mark.parametrize("second", ["result = 'second'", "result = 'first'"])
 def test_two_runs_on_one_name(kernel: Kernel, second: str) -> None:
     """The one that was sent last wins, also where it ends first; the same cell may be run twice."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,16 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 
+import greenkernel
 from greenkernel import attach, predict, runs, sites, train
-from greenkernel.controller import LOCK_FILE, SITES_NOW_FILE
+from greenkernel.controller import LOCK_FILE, LOG_FILE, SITES_NOW_FILE
 from greenkernel.errors import UserError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.lock import Lock
 from greenkernel.osfacts import start_time
 from greenkernel.records import RunState
-from greenkernel.session import Run
+from greenkernel.store.culprit import CannotTravelError
 from tests.flows.conftest import controllers, eventually
 
 SLOW_FOREST = "clf = RandomForestClassifier(n_estimators=160, random_state=0, n_jobs=-1).fit(X, y)"
@@ -53,6 +57,12 @@ def started(run: Run, *, tasks: int = 0) -> bool:
     return run.state is RunState.RUNNING and progress is not None and progress.tasks_done >= tasks
 
 
+def test_the_package_lists_its_api() -> None:
+    """Completion in a notebook finds what is imported only when it is used, and nothing else."""
+    found = {name for name in dir(greenkernel) if not name.startswith("__")}
+    assert set(greenkernel.__all__) == found
+
+
 def test_names_value_and_output_come_back(home: Home) -> None:
     """What the cell binds, what it prints and what its last line is worth are here afterwards."""
     run = quick(home, "print('hello')\nb = a + [3]\nsum(b)", {"a": [1, 2]})
@@ -69,6 +79,29 @@ def test_a_function_is_called_there(home: Home) -> None:
         return base**exponent
 
     assert 1024 == train(power, args=(2,), kwargs={"exponent": 10}, home=home, no_profile=True).result(60)
+
+
+def test_names_of_a_functions_own(home: Home) -> None:
+    """What it changes in its arguments is found under names that tell so, whatever names there are already."""
+
+    def longer(words: list[str]) -> int:
+        words.append("more")
+        return len(words)
+
+    run = train(longer, args=(["one"],), namespace={"longer_args": 1}, home=home, no_profile=True)
+    assert (2, {"longer_args_": (["one", "more"],)}) == (run.result(60), run.names)
+    with pytest.raises(CannotTravelError, match=r"^longer_args\[0\] cannot travel, it is of type _thread.lock"):
+        train(longer, args=(threading.Lock(),), home=home)
+
+
+def test_a_function_that_is_to_be_awaited(home: Home) -> None:
+    """Its result is the value, as a cell's that awaits it."""
+
+    async def later(value: int) -> int:
+        await asyncio.sleep(0)
+        return value + 1
+
+    assert 3 == train(later, args=(2,), home=home, no_profile=True).result(60)
 
 
 def test_the_cells_own_error_comes_back(home: Home) -> None:
@@ -250,6 +283,37 @@ def test_choice_by_hand(home: Home) -> None:
     assert "far" == run.receipt.stays[0].site  # type: ignore[union-attr]
 
 
+def test_what_a_run_at_work_refuses(home: Home) -> None:
+    """It waits for no choice, and goes to no site without a name."""
+    run = quick(home, "import time\ntime.sleep(60)")
+    eventually(lambda: started(run))
+    with pytest.raises(UserError, match="at work already"):
+        run.choose("far")
+    with pytest.raises(UserError, match=r"no site was named\. Sites are: far, near"):
+        run.relocate("")
+    run.cancel()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"folder": "/nowhere"}, "no folder /nowhere"),
+        ({"home": "/tmp"}, "home is a str"),
+        ({"namespace": ["a"]}, "namespace is a list"),
+        ({"source": max, "args": 3}, "args is a int"),
+        ({"source": max, "args": "ab"}, "args is a str"),
+        ({"source": max, "kwargs": [1]}, "kwargs is a list"),
+        ({"args": (1,)}, "go with a function"),
+        ({"source": 5}, "int can be neither run nor called"),
+    ],
+)
+def test_arguments_of_another_kind(options: dict[str, Any], words: str, home: Home) -> None:
+    """They are named, and nothing is sent."""
+    with pytest.raises(UserError, match=words):
+        train(**{"source": "a = 1", "home": home, **options})
+    assert not runs(home)
+
+
 def test_out_of_memory_is_given_twice_the_memory(home: Home) -> None:
     """A cell that needs a little more than it was given gets it; the receipt shows both stays."""
     run = quick(
@@ -298,6 +362,15 @@ def test_a_result_that_somebody_has_damaged(home: Home) -> None:
     ):
         run.bind(space := {})
     assert {} == space
+
+
+def test_a_long_log_of_the_controller_goes_aside(home: Home) -> None:
+    """What a home keeps of its controllers has an end; one of them is begun with a new page."""
+    log = home.settings.home / LOG_FILE
+    log.write_bytes(b"x" * (11 << 20))
+    assert RunState.DONE == quick(home, "a = 1", {}).wait(60).state
+    assert 11 << 20 == log.with_name("controller.log.1").stat().st_size
+    assert log.stat().st_size < 1 << 20
 
 
 def test_sites_are_listed(home: Home) -> None:

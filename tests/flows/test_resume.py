@@ -94,7 +94,9 @@ def test_purged(home: Home) -> None:
     with_result = quick(home, "z = 'new' * 100_000").wait(60)
     for run in (first, with_result):
         run.purge()
-        assert run.state.ended
+        assert RunState.REMOVED == run.state
+        with pytest.raises(UserError, match="was removed"):
+            run.purge()
         with pytest.raises(UserError, match="there is no run"):
             attach(run.id, home=home)
         with pytest.raises(UserError, match="was removed"):

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from greenkernel import attach
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.records import Proposal, RunState
-from greenkernel.session import Run
 from tests.flows.conftest import eventually
 
 pexpect = pytest.importorskip("pexpect")

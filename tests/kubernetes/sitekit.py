@@ -12,10 +12,10 @@ import pytest
 
 from greenkernel.clock import RealClock
 from greenkernel.errors import TemporaryError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.run.bundle import build_bundle, runner_packages
 from greenkernel.run.wheels import collect_wheels
-from greenkernel.session import Run
 from greenkernel.site.kubernetes.client import Address, Answer, Cluster
 from greenkernel.site.kubernetes.manifests import EPOCH, RUN
 from greenkernel.site.kubernetes.site import KubernetesSite

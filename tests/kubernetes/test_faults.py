@@ -15,10 +15,10 @@ import pytest
 
 from greenkernel.clock import RealClock
 from greenkernel.errors import UserError
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.run.reconcile import LOST_AFTER_S
-from greenkernel.session import Run
 from greenkernel.settings import Settings
 from greenkernel.site.kubernetes.manifests import RUN
 from tests.clusters import faults

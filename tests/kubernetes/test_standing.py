@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from greenkernel.clock import RealClock
+from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.records import RunState
 from greenkernel.run.lease import VALID_S
-from greenkernel.session import Run
 from greenkernel.settings import Settings
 from tests.clusters.api import Clusters
 from tests.clusters.layout import SCIENCE_IMAGE

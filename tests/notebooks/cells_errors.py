@@ -397,4 +397,23 @@ CASES = (
             """),
         ordered=False,
     ),
+    Case(
+        shows="the traceback of an exception that is kept",
+        cell="try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    kept = e",
+        then=("kept.__traceback__ is None",),
+        differs="an exception that the cell keeps comes home without its traceback",
+    ),
+    Case(
+        shows="how often a function of an earlier cell remembered",
+        before=(
+            code("""
+            import functools
+            @functools.lru_cache
+            def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+            """),
+        ),
+        cell="f = fib(9)",
+        then=("fib.cache_info().hits > 0",),
+        differs="what a function remembers comes home, and not how often it was asked",
+    ),
 )

@@ -174,6 +174,44 @@ CASES = (
         differs="it comes back without its gaps",
     ),
     Case(
+        shows="arrays that are mapped from files",
+        before=(
+            _NP
+            + "\nnp.save('a.npy', np.arange(9.0))\nm = np.load('a.npy', mmap_mode='r')\n"
+            + "w = np.memmap('w.dat', dtype='f4', mode='w+', shape=(9,))\n"
+            + "w[:] = 2\npart = w[2:5]\nplain = np.asarray(w)",
+        ),
+        cell=code("""
+            w[3] = 7
+            w.flush()
+            total = m.sum(), part[1], plain[3], type(m).__name__, m.mode
+            try:
+                m[0] = 3
+            except ValueError as e:
+                wrong = str(e)
+            again = np.load('a.npy', mmap_mode='r')
+            total, wrong
+            """),
+        then=("w, part, plain, again, m.flags.writeable, np.fromfile('w.dat', 'f4'), w._mmap is None",),
+        skips=("again",),
+    ),
+    Case(
+        shows="an array that the cell maps to a new file",
+        before=(_NP,),
+        cell=code("""
+            mm = np.memmap('new.bin', dtype='f4', mode='w+', shape=(2, 3))
+            mm[:] = 1
+            mm.flush()
+            """),
+        then=("mm[0] = 5\nnp.fromfile('new.bin', 'f4'), mm.mode",),
+    ),
+    Case(
+        shows="files whose names a table holds, in a folder that the cell names",
+        before=("import pandas as pd\npictures = pd.DataFrame({'word': ['one', 'two']})",),
+        files=(("one.txt", "1"), ("two.txt", "22")),
+        cell="import os\nsizes = [len(open(os.path.join('./', w + '.txt')).read()) for w in pictures.word]\nsizes",
+    ),
+    Case(
         shows="archives of arrays and flat iterators",
         before=(_NP + "\nnp.savez('a.npz', x=np.arange(3), y=np.eye(2))\nz = np.load('a.npz')",),
         cell="total = z['x'].sum()\nagain = np.load('a.npz')\naxs = np.arange(6).reshape(2, 3).flat\nnext(axs)\ntotal",
@@ -861,5 +899,69 @@ CASES = (
         ),
         cell="data = pickle.dumps(a)\nb = pickle.loads(data)\ntype(b) is A",
         then=("pickle.loads(data).v, isinstance(b, A)",),
+    ),
+    Case(
+        shows="objects that a library has one of and that have no copies",
+        before=("import mpmath\nfrom mpmath import mp, pi",),
+        cell=code("""
+            from mpmath import quad, e
+            area = quad(lambda x: x + mp.one + e - pi, [0, 1])
+            mp.dps = 20
+            area
+            """),
+        then=("mp is mpmath.mp, pi is mpmath.pi, e is mpmath.e, quad == mpmath.quad, str(+pi)", "mp.dps = 15"),
+        skips=("mp",),  # it remembers what it has computed
+    ),
+    Case(
+        shows="a mock",
+        before=("from unittest import mock\nfirst = mock.Mock(return_value=5)",),
+        cell=code("""
+            spy = mock.MagicMock()
+            spy.of.many(3)
+            spy.of.many.return_value = 4
+            first(2), spy.of.many()
+            """),
+        then=("spy.of.many.call_args_list, spy.mock_calls, spy.of.many(), first(), first.call_count",),
+        skips=("first", "spy"),
+    ),
+    Case(
+        shows="parts of packages that an earlier cell has imported by their full names",
+        before=(
+            code("""
+            import tqdm.notebook, xml.dom.minidom, scipy.cluster.vq
+            import logging.handlers as handlers
+            def bar(): return tqdm.notebook.tqdm.__name__
+            class Reader:
+                def read(self): return xml.dom.minidom.parseString("<a/>").documentElement.tagName
+            """),
+        ),
+        cell=code("""
+            print(tqdm.notebook.tqdm.__module__, bar(), Reader().read(), handlers.QueueHandler.__name__)
+            scipy.cluster.vq.whiten.__name__
+            """),
+        fresh=True,
+    ),
+    Case(
+        shows="a part of a package that an earlier cell has imported, in a function that the cell calls",
+        before=("import tqdm.notebook\ndef bar(): return tqdm.notebook.tqdm",),
+        cell="bar().__name__",
+        fresh=True,
+    ),
+    Case(
+        shows="parts of packages that the cell imports by their full names",
+        cell=code("""
+            import tqdm.notebook, xml.dom.minidom
+            if True:
+                import concurrent.futures.thread
+            """),
+        then=("tqdm.notebook.tqdm.__name__, xml.dom.minidom.__name__, concurrent.futures.thread.__name__",),
+        fresh=True,
+    ),
+    Case(
+        shows="parts of a package beside the notebook",
+        before=("import pack.inner.deep",),
+        cell="pack.inner.deep.VALUE",
+        files=(("pack/__init__.py", ""), ("pack/inner/__init__.py", ""), ("pack/inner/deep.py", "VALUE = 3\n")),
+        fresh=True,
     ),
 )

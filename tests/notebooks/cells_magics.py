@@ -5,6 +5,14 @@ from __future__ import annotations
 from tests.notebooks.compare import Case, code
 
 CASES = (
+    Case(shows="the shell of a shell line", cell="!echo ${BASH_VERSION:+bash} $0"),
+    Case(
+        shows="aliases, earlier ones and one of the cell",
+        before=("%alias hello echo hello %s\n%alias gone echo gone",),
+        cell="%hello you\nhello = 1\n%unalias gone\n%alias bye echo bye %s and %s\nhello",
+        then=("%bye one two", "%hello again", "%gone"),
+        stumbles=True,
+    ),
     Case(shows="a line of time", before=("x = [3, 1]",), cell="%time y = sorted(x)\n%time x.sort()", numbers=False),
     Case(shows="time with a value", cell="%time sum(range(10))", numbers=False),
     Case(
@@ -136,7 +144,6 @@ CASES = (
         ),
         cell="x = %shout hello\nx",
         fresh=True,
-        differs="magics that the notebook has registered are not known on a site",
     ),
     Case(
         shows="a magic registered in the cell",
@@ -151,7 +158,6 @@ CASES = (
         then=("%whisper AGAIN",),
         fresh=True,
         skips=("whisper",),
-        differs="a magic that the cell registers is not known at home",
     ),
     Case(
         shows="run of a script",
@@ -192,8 +198,18 @@ CASES = (
         shows="question marks of a function",
         before=("def f(a):\n    'doc'\n    return a",),
         cell="f??",
-        differs="help is printed, as no pager of the notebook is opened; what it names does not travel",
+        differs="help is printed, as no pager of the notebook is opened",
     ),
+    Case(
+        shows="the namespace by another way, beside a function that needs a lock",
+        before=(
+            "import threading\nlock = threading.Lock()\ndef inner(): return lock\ndef work(): return inner()\nk = 5",
+        ),
+        cell="get_ipython().user_ns['via'] = k",
+        then=("via, work() is lock",),
+    ),
+    Case(shows="the magic twice", cell="%%greentrain --auto\nx = 1", refused="%%greentrain stands in a cell"),
+    Case(shows="a magic of ours in a cell", cell="x = 1\n%greenruns list", refused="%greenruns stands in a cell"),
     Case(
         shows="magics called through the shell",
         cell=code("""
@@ -260,4 +276,27 @@ CASES = (
     ),
     Case(shows="a latex cell", cell="%%latex\n$x^2$"),
     Case(shows="a python cell of another process", cell="%%python\nprint('other python')\nx = 1", ordered=False),
+    Case(
+        shows="magics of a function and of a class",
+        before=(
+            "from IPython.core.magic import Magics, line_magic, magics_class, register_line_magic",
+            "factor = 3\n@register_line_magic\ndef times(line):\n    return factor * int(line)",
+            "@magics_class\nclass Mine(Magics):\n"
+            "    @line_magic\n    def half(self, line):\n        return int(line) / 2",
+            "get_ipython().register_magics(Mine)",
+        ),
+        cell="a = %times 4\nb = %half 4\na, b",
+        then=("%times 5", "%half 5"),
+    ),
+    Case(
+        shows="a magic that the cell makes",
+        cell=code("""
+            from IPython.core.magic import register_cell_magic
+
+            @register_cell_magic
+            def twice(line, cell):
+                print(cell * 2)
+            """),
+        then=("%%twice\nx",),
+    ),
 )

@@ -21,6 +21,77 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="arrays and memoryviews over memory of others",
+        before=(
+            code("""
+            import array
+            import numpy as np
+            b = bytearray(8)
+            w = np.frombuffer(b, dtype='u1')
+            v = np.frombuffer(b, dtype='i2')[1:3]
+            typed = array.array('d', [1, 2])
+            over = np.frombuffer(typed)
+            part, all_of_it = memoryview(b)[2:6], memoryview(typed)
+            numbers = memoryview(bytearray(12)).cast('i', (3,))
+            kept = [b, typed, numbers]
+            """),
+        ),
+        cell=code("""
+            w[0] = 7
+            part[0] = 5
+            over[0] = 9
+            all_of_it[1] = 4.5
+            numbers[2] = 77
+            new = np.frombuffer(b, dtype='u1')[3:]
+            mine = bytearray(3)
+            looks = memoryview(mine)
+            looks[1] = 3
+            b[0], v.tolist(), typed, part.tolist(), all_of_it.tolist(), bytes(b)
+            """),
+        then=(
+            "b, w, v, typed, over, part.tolist(), all_of_it.tolist(), numbers.tolist(), new, mine, looks.tolist()",
+            "b[3] = 8; mine[0] = 1; typed[0] = -1\nw, part.tolist(), new, looks.tolist(), over, all_of_it.tolist()",
+            "[one is other for one, other in zip(kept, (b, typed, numbers))]",
+        ),
+        skips=("part", "all_of_it", "numbers", "looks", "kept"),
+    ),
+    Case(
+        shows="attributes of an object in a list, beside a frame",
+        before=("import pandas as pd, types\nX = pd.DataFrame({'a': [1]})",),
+        every=True,
+        cell=code("""
+            class Step:
+                def __init__(self, k):
+                    self.k = k
+            p = [types.SimpleNamespace(k=1), Step(2)]
+            kept = p[1]
+            """),
+        then=("p[0].c = len(X)\np[0].k = 3\np[1].d = 4\np[1].k = X.head(1)", "p[0], vars(p[1]), kept is p[1], kept.d"),
+    ),
+    Case(
+        shows="a pipeline with a step of the notebook's, fitted on a frame",
+        before=(
+            code("""
+            import pandas as pd
+            from sklearn.base import BaseEstimator, TransformerMixin
+            from sklearn.linear_model import LinearRegression
+            from sklearn.pipeline import make_pipeline
+            class Top(BaseEstimator, TransformerMixin):
+                def __init__(self, count=1):
+                    self.count = count
+                def fit(self, X, y=None):
+                    self.columns_ = list(X.columns[: self.count])
+                    return self
+                def transform(self, X):
+                    return X[self.columns_]
+            X = pd.DataFrame({'a': [1.0, 2.0, 4.0], 'b': [3.0, 1.0, 2.0]})
+            pipe = make_pipeline(Top(2), LinearRegression())
+            """),
+        ),
+        cell="fitted = pipe.fit(X, X.a)",
+        then=("pipe.predict(X).round(6), pipe.steps[0][1].columns_, fitted is pipe",),
+    ),
+    Case(
         shows="attributes of arrays of a class of one's own",
         before=(
             "import numpy as np\nclass Sub(np.ndarray): pass\nw = np.arange(30000.).view(Sub)\nw.unit, w.me = 'm', w",
@@ -1144,5 +1215,98 @@ CASES = (
             closed = f.closed
             """),
         then=("f.closed, open('a.txt').read()",),
+    ),
+    Case(
+        shows="a class that says again what its base says",
+        cell=code("""
+            from dataclasses import dataclass
+            class A:
+                x = 1
+                def f(self): return 1
+            class B(A):
+                x = 1
+                f = A.f
+            @dataclass
+            class C:
+                t: int = 0
+            @dataclass
+            class D(C):
+                t: int = 0
+            """),
+        then=(
+            "A.x = 2\nA.f = None\nB.x, B().f(), 'x' in vars(B), sorted(vars(D)) == sorted(vars(C))",
+            "C.t = 5\nD(), C()",
+        ),
+        skips=("A", "B", "C", "D"),
+    ),
+    Case(
+        shows="views of dicts that change",
+        before=(
+            "from collections import OrderedDict\nd = {'a': 1}\no = OrderedDict(d)\nkeys, pairs = d.keys(), o.items()",
+        ),
+        cell=code("""
+            d['b'] = 2
+            o['c'] = 3
+            values = d.values()
+            list(keys), list(pairs), list(values)
+            """),
+        then=("d['z'] = o['z'] = 4\nlist(keys), list(pairs), list(values)",),
+    ),
+    Case(
+        shows="new views of arrays that the cell has changed",
+        before=(
+            "import numpy as np\nclass Model: pass",
+            "X = np.arange(200.).reshape(100, 2)\nY = np.arange(10.)\nD = {'a': Y}",
+            "m = Model()\nm.w, m.history = np.zeros(50), []\nwide = np.zeros((6, 90))\nnarrow = wide[:, ::45]",
+        ),
+        cell=code("""
+            X -= X.mean(0)
+            train, test = X[:80], X[80:]
+            Y *= 2
+            back = Y[::-1]
+            D['a'] += 1
+            m.history.append(1)
+            m.w += 3
+            part = m.w[:5]
+            narrow += 1
+            few = narrow[:2]
+            """),
+        then=(
+            "[np.shares_memory(*p) for p in [(train, X), (test, X), (back, Y), (part, m.w)]], D['a'] is Y, few",
+            "train[:] = test[:] = 0\nback[0] = part[1] = 7\nabs(X).sum(), Y, m.w[:3], narrow",
+        ),
+        skips=("few", "narrow", "wide"),
+    ),
+    Case(
+        shows="a mapping that does not want to be asked",
+        before=(
+            code("""
+            from collections.abc import Mapping
+            class Lazy(Mapping):
+                loads = 0
+                def __getitem__(self, key): Lazy.loads += 1; raise RuntimeError('not open')
+                def __iter__(self): Lazy.loads += 1; return iter('ab')
+                def __len__(self): Lazy.loads += 1; return 2
+            lazy = Lazy()
+            """),
+        ),
+        cell="there = lazy is not None\nthere, Lazy.loads",
+        then=("Lazy.loads",),
+        skips=("lazy", "Lazy"),
+    ),
+    Case(
+        shows="weak mappings that change",
+        before=(
+            "import weakref\nclass C: pass",
+            "a = C()\nweak = weakref.WeakValueDictionary(a=a)",
+            "keys, some = weakref.WeakKeyDictionary(), weakref.WeakSet()",
+        ),
+        cell=code("""
+            b = C()
+            weak['b'], keys[b] = b, 1
+            some.add(b)
+            """),
+        then=("sorted(weak), weak['b'] is b, keys[b], b in some",),
+        skips=("weak", "keys", "some", "a", "b"),
     ),
 )

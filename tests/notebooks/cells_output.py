@@ -8,6 +8,31 @@ _PLT = "import matplotlib.pyplot as plt"
 
 CASES = (
     Case(
+        shows="figures that do not show by themselves",
+        before=("import matplotlib.pyplot as plt\nplt.plot([1]);",),
+        every=True,
+        cell="plt.ioff()\nfig = plt.figure()\nplt.plot([1, 2]);",
+        then=("plt.isinteractive()", "plt.close('all')\nplt.ion()\nplt.plot([3, 4]);", "plt.isinteractive()"),
+        skips=("fig",),
+    ),
+    Case(
+        shows="a thread and a program that are at work when the cell ends",
+        cell=code("""
+            import subprocess, threading, time
+            ended = threading.Thread(target=len, args=('',))
+            ended.start()
+            ended.join()
+            new = threading.Thread(target=len)
+            done = subprocess.Popen(['true'])
+            done.wait()
+            working = threading.Thread(target=time.sleep, args=(3,))
+            working.start()
+            waiting = subprocess.Popen(['sleep', '3'])
+            """),
+        then=("ended.is_alive(), ended.ident is None, new.ident is None, done.poll(), done.args",),
+        skips=("working", "waiting", "done", "ended", "new"),
+    ),
+    Case(
         shows="prints of every kind",
         cell=code(r"""
             print('a', 1, [2], sep='|')

@@ -8,6 +8,20 @@ _FRAME = "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})"
 
 CASES = (
     Case(
+        shows="what another library has put into matplotlib's classes",
+        before=("import beside_patching\nbeside_patching.patch()",),
+        files=(
+            (
+                "beside_patching.py",
+                "import matplotlib\n\n\ndef patch():\n    def as_html(self):\n        return f'<b>{self.name}</b>'\n\n"
+                "    matplotlib.colors.Colormap._repr_html_ = as_html\n",
+            ),
+        ),
+        cell="import matplotlib\nc = matplotlib.colormaps['viridis']\nc._repr_html_()",
+        then=("c._repr_html_()",),
+        fresh=True,
+    ),
+    Case(
         shows="functions of C that were replaced before, and are used by what replaced them",
         before=(
             code("""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tests.notebooks.compare import Case, code
 
-_HOME = "settings of earlier cells stay at home"
+_HOME = "folders of this machine on the module path do not travel, but for those of the notebook"
 _SITE = "settings that the cell changes stay on the site"
 _WRITTEN = "files that the cell writes stay on the site"
 _UNNAMED = "data files that nobody named with --files do not travel"
+
+_MODEFUL = "import os\nMODE = os.environ['GK_MODE']\nclass Thing:\n    def mode(self): return MODE\n"
 
 CASES = (
     Case(
@@ -149,6 +151,26 @@ CASES = (
         fresh=True,
     ),
     Case(
+        shows="what the letters of matplotlib's colours mean",
+        before=(
+            code("""
+                import matplotlib.pyplot as plt
+                from matplotlib import colors
+                colors.get_named_colors_mapping()['b'] = '#102030'
+                colors.get_named_colors_mapping()['mine'] = '#302010'
+                colors.get_named_colors_mapping().cache.clear()
+                """),
+        ),
+        cell=code("""
+            plt.plot([1, 2], 'b')
+            plt.plot([2, 1], 'mine')
+            colors.get_named_colors_mapping()['g'] = (0.5, 0.25, 0)
+            colors.to_hex('b'), colors.to_hex('mine'), len(colors.get_named_colors_mapping())
+            """),
+        then=("colors.to_hex('g'), colors.to_hex('b')",),
+        fresh=True,
+    ),
+    Case(
         shows="matplotlib's parameters before",
         before=(
             code("""
@@ -228,7 +250,6 @@ CASES = (
             u = getpass.getuser()
             h, u
             """),
-        differs="a site's home folder is another one",
     ),
     Case(
         shows="the working folder",
@@ -255,6 +276,29 @@ CASES = (
         shows="all that is logged is shown",
         before=("import logging\nlogging.basicConfig(level=logging.DEBUG)",),
         cell="logging.getLogger('mine').debug('shown')\nimport asyncio",
+    ),
+    Case(
+        shows="a folder of the notebook's first on the module path, dialects of csv, the week",
+        before=(
+            code("""
+            import sys, csv, calendar
+            sys.path.insert(0, 'lib')
+            csv.register_dialect('mine', delimiter=';', quoting=csv.QUOTE_ALL)
+            calendar.setfirstweekday(6)
+            """),
+        ),
+        files=(("lib/beside_far.py", "value = 5\n"), ("beside_far.py", "value = 6\n")),
+        cell=code("""
+            import io, beside_far
+            out = io.StringIO()
+            csv.writer(out, dialect='mine').writerow(['a', 1])
+            csv.register_dialect('other', delimiter='|')
+            calendar.setfirstweekday(calendar.firstweekday() - 1)
+            sys.path[0], beside_far.value, out.getvalue(), calendar.firstweekday()
+            """),
+        then=("csv.get_dialect('other').delimiter, calendar.firstweekday(), beside_far.value, sys.path[0]",),
+        skips=("out",),
+        fresh=True,
     ),
     Case(
         shows="the module path before",
@@ -338,7 +382,47 @@ CASES = (
         ),
         cell="r = colorsys.rgb_to_hsv(1, 0, 0), round(math.tau2, 3)\nr",
         fresh=True,
-        differs="attributes that earlier cells have set on modules stay at home",
+    ),
+    Case(
+        shows="attributes of libraries that earlier cells and the cell set",
+        before=(
+            code("""
+            import ssl, string, colorsys
+            import matplotlib.colors as mc
+            import xml.dom.minidom as dom
+            ssl._create_default_https_context = ssl._create_unverified_context
+            dom.Node.mine = 3
+            mc.CSS4_COLORS['mine'] = '#010203'
+            setattr(string, 'hexdigits', 'none')
+            """),
+            "%%capture\ncolorsys.ONE = [1]\ncolorsys.ONE.append(2)\ndel string.octdigits",
+        ),
+        cell=code("""
+            import ssl as secure, mimetypes
+            a = secure._create_default_https_context.__name__, dom.Node.mine, mc.to_hex('mine'), string.hexdigits
+            b = colorsys.ONE, hasattr(string, 'octdigits')
+            mimetypes.knownfiles.append('more')
+            colorsys.ONE.append(3)
+            colorsys.ONE_THIRD = 0
+            del colorsys.ONE_SIXTH
+            import wave
+            wave.Error.mine = 'new'
+            a, b
+            """),
+        then=(
+            "import mimetypes, wave\nmimetypes.knownfiles[-1], colorsys.ONE, colorsys.ONE_THIRD, wave.Error.mine",
+            "hasattr(colorsys, 'ONE_SIXTH'), colorsys.hls_to_rgb(0.5, 0.5, 0.5)",
+            "colorsys.rgb_to_hls(0.2, 0.4, 0.4)",
+        ),
+        fresh=True,
+    ),
+    # After a case whose kernels are replaced: nothing has drawn here yet.
+    Case(
+        shows="a format of figures that a cell elsewhere sets before there is one",
+        cell="%config InlineBackend.figure_format = 'retina'\nfrom matplotlib import rcParams",
+        then=("import matplotlib.pyplot as plt\nplt.plot([1, 2]);",),
+        every=True,
+        fresh=True,
     ),
     Case(
         shows="a module is patched in the cell",
@@ -346,21 +430,19 @@ CASES = (
         cell="math.answer = 42",
         then=("math.answer",),
         fresh=True,
-        differs="attributes that the cell sets on modules stay on the site",
     ),
     Case(
         shows="attributes of builtins",
         before=("import builtins\nbuiltins.shared_word = 'w'",),
-        cell="v = shared_word\nv",
+        cell="v = shared_word\nbuiltins.another_word = 5\nv",
+        then=("another_word, shared_word",),
         fresh=True,
-        differs="what earlier cells have put into builtins stays at home",
     ),
     Case(
         shows="socket timeouts, gc and threads' settings",
         before=("import socket, gc\nsocket.setdefaulttimeout(3)\ngc.disable()",),
         cell="s = socket.getdefaulttimeout(), gc.isenabled()\ns",
         fresh=True,
-        differs=_HOME,
     ),
     Case(
         shows="a logger of the notebook's own that writes to stdout",
@@ -619,6 +701,16 @@ CASES = (
         then=("m is beside_rel",),
     ),
     Case(
+        shows="a module that is edited and reloaded",
+        files=(("beside_edited.py", "print('made')\n\ndef f():\n    return 1\n"),),
+        before=(
+            "import beside_edited, importlib\nbeside_edited.f()",
+            "%%writefile beside_edited.py\nprint('again')\n\ndef f():\n    return 22\n",
+        ),
+        cell="m = importlib.reload(beside_edited)\nbeside_edited.f()",
+        then=("m is beside_edited, beside_edited.f()",),
+    ),
+    Case(
         shows="files written and read in the next cell",
         before=("from pathlib import Path",),
         cell=code("""
@@ -731,5 +823,43 @@ CASES = (
             log
             """),
         skips=("f",),
+    ),
+    Case(
+        shows="a module that looks at a variable when it is loaded, set in an earlier cell",
+        before=("import os\nos.environ['GK_MODE'] = 'fast'\nimport modeful\nthing = modeful.Thing()",),
+        cell="print(thing.mode())\nmade = modeful.Thing()\nmade.mode()",
+        then=("made.mode(), thing.mode()",),
+        files=(("modeful.py", _MODEFUL),),
+        fresh=True,
+    ),
+    Case(
+        shows="a module that looks at a variable when it is loaded, set in the cell, on a path of the cell's own",
+        cell=code("""
+            import os, sys
+            os.environ['GK_MODE'] = 'slow'
+            sys.path.insert(0, 'lib')
+            from modeful import Thing
+            thing = Thing()
+            """),
+        then=("thing.mode(), os.environ['GK_MODE'], sys.path[0]",),
+        files=(("lib/modeful.py", _MODEFUL),),
+        fresh=True,
+    ),
+    Case(
+        shows="handlers of signals",
+        cell=code("""
+            import signal
+            _old = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            """),
+        then=("signal.getsignal(signal.SIGUSR1)",),
+        differs="handlers of signals end with the cell's process",
+    ),
+    Case(
+        shows="a warning of a library that an earlier cell has shown",
+        before=("import warner\nwarner.f(1)",),
+        cell="warner.f(1)\nwarner.f(2)",
+        then=("warner.f(2)\nwarner.f(3)",),
+        files=(("warner.py", "import warnings\ndef f(n): warnings.warn(f'said {n}', FutureWarning, stacklevel=1)\n"),),
+        fresh=True,
     ),
 )

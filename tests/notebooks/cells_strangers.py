@@ -101,4 +101,87 @@ CASES = (
         cell="shutil.rmtree('sub'); os.rmdir('empty')",
         then=("os.path.exists('sub'), os.path.exists('empty')",),
     ),
+    Case(
+        shows="a folder for temporary files that the cell makes",
+        cell=code("""
+            import os, tempfile
+            place = tempfile.TemporaryDirectory()
+            path = os.path.join(tempfile.mkdtemp(), 'b.txt')
+            for file in (os.path.join(place.name, 'a.txt'), path):
+                with open(file, 'w') as out:
+                    _n = out.write('x')
+            os.path.dirname(place.name)
+            """),
+        then=(
+            "open(path).read(), os.listdir(place.name)",
+            "name = place.name\ndel place\nos.path.exists(name)",
+        ),
+        skips=("place", "path", "name", "file", "out"),
+    ),
+    Case(
+        shows="a folder for temporary files of an earlier cell",
+        before=("import os, tempfile\nplace = tempfile.TemporaryDirectory()",),
+        cell=code("""
+            with open(os.path.join(place.name, 'a.txt'), 'w') as out:
+                _n = out.write('x')
+            os.listdir(place.name)
+            """),
+        then=("os.listdir(place.name)", "place.cleanup()\nos.path.exists(place.name)"),
+        skips=("place", "out"),
+    ),
+    Case(
+        shows="what a library gives under two names, by the front end",
+        cell=code("""
+            from tqdm.auto import tqdm as bar
+            from pandas import DataFrame
+            isinstance(bar, type), DataFrame
+            """),
+        then=("bar, DataFrame([1])",),
+    ),
+    Case(
+        shows="a class that only the process that made it can use",
+        cell=code("""
+            class Odd:
+                made = {}
+                def __new__(cls):
+                    self = object.__new__(cls)
+                    cls.made[id(cls)] = self
+                    return self
+                def __setstate__(self, state):
+                    self.__dict__.update(type(self).made[id(type(self))].__dict__)
+            odd = Odd()
+            x = 1
+            """),
+        then=("x",),
+        skips=("odd", "Odd"),
+    ),
+    Case(
+        shows="one slot, and no instance without an argument",
+        cell=code("""
+            class P:
+                __slots__ = ('v',)
+                def __new__(cls, v):
+                    self = object.__new__(cls)
+                    self.v = v
+                    return self
+            class Q(P):
+                __slots__ = ('w', '_empty')
+            p, q = P(3), Q(4)
+            q.w = 5
+            p.v, q.v, q.w
+            """),
+        then=("p.v, q.v, q.w, hasattr(q, '_empty')",),
+        skips=("p", "q"),
+    ),
+    Case(
+        shows="a method of a class from C, as its class holds it",
+        cell="made = vars(dict)['fromkeys']\nmade.__get__(None, dict)('ab')",
+        then=("made is vars(dict)['fromkeys']",),
+    ),
+    Case(
+        shows="a data set of scikit-learn with an attribute beside its items",
+        cell="from sklearn.datasets import load_iris\niris = load_iris(as_frame=True)",
+        then=("sorted(vars(iris)), list(iris), iris.frame.shape",),
+    ),
+    Case(shows="a breakpoint without a debugger", cell="breakpoint()\nx = 1\nx"),
 )

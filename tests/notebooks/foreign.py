@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenkernel import errors
+from greenkernel.handle import Run
 from greenkernel.home import Home
-from greenkernel.session import Run
 from tests.flows.conftest import PLAIN_SITES, end_controllers
 from tests.notebooks.compare import Case, Pair
 
@@ -123,7 +123,8 @@ def main(arguments: list[str]) -> int:
             finally:
                 idle.put(pairs)
 
-        for verdict in pool.map(work, asked.paths):
+        for done in as_completed([pool.submit(work, path) for path in asked.paths]):
+            verdict = done.result()
             counts[verdict.kind] += 1
             print(f"{verdict.kind:8} {verdict.path}", *verdict.found, sep="\n    ", flush=True)
             if asked.out:

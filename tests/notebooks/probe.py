@@ -9,6 +9,7 @@ import collections
 import functools
 import hashlib
 import json
+import logging
 import os
 import re
 import sys
@@ -57,6 +58,8 @@ class _Memo:
             return ["tuple", *(self.describe(v, f"{at}[{i}]") for i, v in enumerate(value))]
         if isinstance(value, type | types.FunctionType | types.ModuleType) and _is_imported(value):
             return [kind.__name__, getattr(value, "__module__", ""), getattr(value, "__qualname__", value.__name__)]
+        if _is_numpys_atom(value):  # never changes, as numbers of the language: which of two equal ones is no matter
+            return [kind.__name__, repr(value)]
         if id(value) in self._seen:
             return f"is {self._seen[id(value)]}"
         self._seen[id(value)] = at
@@ -244,6 +247,13 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
+def _is_numpys_atom(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.generic | numpy.dtype):
+        return False
+    return type(value).__module__.startswith("numpy") and not isinstance(value, numpy.void)
+
+
 class Freshener:
     """Puts back what one case may leave in a kernel beyond its names."""
 
@@ -252,7 +262,8 @@ class Freshener:
         self._doc = shell.user_ns.get("__doc__")
         self._path = list(sys.path)
         self._environment = dict(os.environ)
-        self._modules = set(sys.modules)
+        root = logging.getLogger()
+        self._logging = root.level, list(root.handlers)
 
     def freshen(self, folder: str) -> None:
         """An empty namespace in an empty folder."""
@@ -262,6 +273,14 @@ class Freshener:
         space = self._shell.user_ns
         for name in ("_exit_code", "__annotations__", "__warningregistry__", "__file__"):
             space.pop(name, None)
+        # A soft reset keeps results; a case that bound _ itself would keep IPython from binding it ever after.
+        hook = self._shell.displayhook
+        space["_oh"].clear()
+        for name in [name for name in space if re.fullmatch(r"_\d+", name)]:
+            del space[name]
+        for name in ("_", "__", "___"):
+            space[name] = ""
+            setattr(hook, name, "")
         space["__doc__"] = self._doc
         Path(folder).mkdir(parents=True)
         os.chdir(folder)
@@ -270,6 +289,8 @@ class Freshener:
         os.environ.update(self._environment)
         for name in [name for name in sys.modules if name.startswith("beside_")]:
             del sys.modules[name]
+        root = logging.getLogger()
+        root.level, root.handlers[:] = self._logging
         sys.last_value = sys.last_traceback = sys.last_type = None  # type: ignore[assignment]
         random.seed(1)
         if "numpy" in sys.modules:

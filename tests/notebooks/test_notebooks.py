@@ -79,6 +79,7 @@ def test_choose_a_site(tmp_path: Path) -> None:
     assert not (tmp_path / "progress.log").exists()
 
 
+@pytest.mark.xdist_group("moves")
 def test_move_a_running_cell(tmp_path: Path) -> None:
     """A forest, a grid search, an epoch loop and a pipeline are moved in the middle, and are as without a move."""
     notebook = run("03_move_a_running_cell", tmp_path)

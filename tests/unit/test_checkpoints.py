@@ -95,10 +95,14 @@ def test_rounds_that_are_done_are_passed_over(tmp_path: Path, around: Around) ->
 
 
 def test_what_cannot_be_put_back_is_refused(tmp_path: Path, around: Around) -> None:
-    """A number is no object that could take in another one."""
+    """A number is no object that could take in another one; the first call says so, outside of a run too."""
+    with pytest.raises(UserError, match="an object of type int cannot be saved by itself"):
+        greenkernel.checkpoint([1], 3)
     epoch(1, tmp_path, around)
-    with pytest.raises(UserError, match="a int cannot be saved by itself"):
-        greenkernel.checkpoint(3)
+    with pytest.raises(UserError, match="an object of type str cannot be saved by itself"):
+        next(greenkernel.resumable(range(3), "done"))
+    with pytest.raises(UserError, match="an object of type map cannot be saved by itself"):
+        greenkernel.checkpoint(map(str, []))
 
 
 def test_rounds_that_follow_one_another_are_waited_for(tmp_path: Path, around: Around) -> None:

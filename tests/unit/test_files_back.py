@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import joblib
+import numpy as np
+import pandas as pd
 import pytest
 
 from greenkernel.cell.files_back import put_files
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_in, texts_of
 from greenkernel.errors import IntegrityError, UserError
 from greenkernel.records import FileChange, SourceFile
-from greenkernel.runner.files import FilesBefore, write_file
+from greenkernel.runner.files import FilesBefore, flush, write_file
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.hashing import KEY_BYTES
 from greenkernel.store.objects import ObjectStore, StoreAddress
@@ -67,6 +71,34 @@ def test_values_name_files_too(home: Path) -> None:
     assert {"notes.txt", "part-1.npy", "data/a.csv"} == set(find_named(texts_of(values), home, 10**9)[0])
 
 
+def test_a_cache_of_joblib_travels(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole: what a function has remembered is not computed again."""
+    monkeypatch.chdir(home)
+    memory = joblib.Memory("cache", verbose=0)
+    remembers = memory.cache(len)
+    remembers("abc")
+    for value in (memory, remembers):
+        found = find_named(texts_of([value]), home, 10**9)[0]
+        assert {"output.pkl", "metadata.json"} <= {Path(name).name for name in found}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda names: np.array(names),
+        lambda names: np.array(names, dtype=object),
+        lambda names: pd.Series(names, index=[0.5, 1.5, 2.5]),
+        lambda names: pd.Index(names),
+        lambda names: pd.DataFrame({"n": [1, 2, 3], "icon": names, "kind": pd.Categorical(names)}),
+    ],
+)
+def test_columns_of_tables_name_files(made: Callable[[list[str]], object], home: Path) -> None:
+    """Files that stand in a column travel; words that are no path are not looked for."""
+    (home / "word").write_text("a file that a word happens to be called")
+    names = ["notes.txt", "data/a.csv", "word"]
+    assert {"notes.txt", "data/a.csv"} == set(find_named(texts_of([made(names)]), home, 10**9)[0])
+
+
 def test_what_does_not_travel_is_said(home: Path) -> None:
     """A file outside of the folder and one that is too big are named."""
     _, notes = find_named(["../outside.txt"], home, 10**9)
@@ -74,6 +106,20 @@ def test_what_does_not_travel_is_said(home: Path) -> None:
     kept, notes = find_named(["notes.txt", "data/a.csv"], home, 12)
     assert 1 == len(kept)
     assert "too big" in notes[0]
+
+
+def test_files_that_are_left_open_have_what_was_written(tmp_path: Path) -> None:
+    """A name's and those of a list; closed ones and what only reads are no trouble."""
+    paths = [tmp_path / name for name in "abc"]
+    files = [path.open("w") for path in paths]
+    for file in files:
+        file.write("text")
+    files[2].close()
+    with paths[2].open() as reader:
+        flush({"one": files[0], "more": [files[1], files[2], 5], "reader": reader, "n": 3})
+        assert ["text"] * 3 == [path.read_text() for path in paths]
+    for file in files:
+        file.close()
 
 
 def changes_of(work: Path, blobs: Blobs, sent: tuple[SourceFile, ...]) -> FilesBefore:

@@ -52,6 +52,8 @@ def test_values(expected: tuple[str, object], given: dict[str, object]) -> None:
         ("--rows", {"rows": "X:one"}),
         ("--knob", {"knob": "trees=few"}),
         ("--move", {"move": "maybe"}),
+        ("Leave one of them out", {"rows": "X", "no_profile": True}),
+        ("'json' is an option of the magic and the command line. Write run.receipt.to_json()", {"json": "a.json"}),
     ],
 )
 def test_mistakes_are_explained(expected: str, given: dict[str, object]) -> None:

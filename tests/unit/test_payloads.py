@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenkernel.cell.held import parts_held_elsewhere
 from greenkernel.errors import GreenKernelError, IntegrityError, PermanentError, TemporaryError, UserError
 from greenkernel.records import Payload
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.objects import ObjectStore, StoreAddress
 from greenkernel.store.payloads import CannotTravelError, digest, dump, load
+from greenkernel.store.returned import inner_name
 from tests.graphs import Compared, Spec, build, specs
 
 
@@ -53,6 +56,24 @@ def test_functions_live_in_the_namespace_they_are_read_into(blobs: Blobs) -> Non
     assert 7 == there["f"](3)
     there["K"] = 10
     assert 31 == there["f"](3)
+
+
+@pytest.mark.parametrize("others", [{}, {"X": pd.DataFrame({"a": [1]})}, {"a": np.arange(9)}, {"n": [float("nan")]}])
+def test_what_is_held_elsewhere(others: dict[str, Any], blobs: Blobs) -> None:
+    """Parts that two containers hold; not an object's attributes, nor what another pass of writing has held."""
+
+    def made() -> list[Any]:
+        both = ["both"]
+        return [types.SimpleNamespace(both=both, alone=["alone"]), both]
+
+    space = {"p": made(), **others}
+    inner = dump(space, blobs, {}, follow=True).inner
+    parts = {inner_name(n): inner.objects[n] for n, owner in inner.owners.items() if owner == "p"}
+    assert ["SimpleNamespace", "list", "list"] == sorted(type(part).__name__ for part in parts.values())
+    parts.clear()
+    held = parts_held_elsewhere(inner)
+    mine = [number for number, owner in inner.owners.items() if owner == "p" and inner_name(number) in held]
+    assert [["both"]] == [inner.objects[number] for number in mine]
 
 
 def test_large_buffers_are_blobs_of_their_own_and_are_written_once(blobs: Blobs) -> None:
@@ -353,3 +374,27 @@ def test_a_container_that_cannot_be_read_is_refused_like_any_other(blobs: Blobs)
 
     with pytest.raises(CannotTravelError, match=r"shut cannot travel.*not this one"):
         dump({"shut": Closed()}, blobs)
+
+
+class Part:
+    """Knows the whole that it is a part of, as figures and their axes do."""
+
+    def __init__(self, whole: Any) -> None:
+        self.whole = whole
+
+
+@pytest.mark.parametrize("ahead", [0, 9], ids=["near", "far"])
+def test_the_part_that_cannot_travel_is_named_though_all_know_each_other(ahead: int, blobs: Blobs) -> None:
+    """The way to it does not lead in circles, and what can travel with its own lock is not blamed."""
+    import logging
+
+    whole = Part(None)
+    whole.log = logging.getLogger("whole")  # type: ignore[attr-defined]  # it has locks, and is known by its name
+    last = whole
+    for _ in range(ahead):
+        last.next = Part(whole)  # type: ignore[attr-defined]
+        last = last.next  # type: ignore[attr-defined]
+    last.kept = threading.Lock()  # type: ignore[attr-defined]
+    with pytest.raises(CannotTravelError) as caught:
+        dump({"whole": whole}, blobs, {})
+    assert str(caught.value).startswith(f"whole{'.next' * ahead}.kept cannot travel, it is of type _thread.lock")

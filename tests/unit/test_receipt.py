@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenkernel.panel.text import receipt_text
 from greenkernel.records import (
     Capture,
     ClockInfo,
@@ -16,6 +17,7 @@ from greenkernel.records import (
     Progress,
     Request,
     RunState,
+    SourceInfo,
 )
 from greenkernel.run.receipt import EpochFacts, RunFacts, Tariff, make_receipt
 
@@ -104,3 +106,18 @@ def test_baselines_are_sites_that_could_have_run_it(
         assert "cannot run the cell" in receipt.saved_g.source
     else:
         assert saved_g == pytest.approx(receipt.saved_g.mid)
+
+
+def test_sites_with_one_source_share_a_line() -> None:
+    """A receipt of many sites says once where figures of the same place come from."""
+    table = [("carbon intensity of a", "a.csv"), ("power of a", "sites.toml"), ("carbon intensity of b", "b.csv")]
+    table += [("power of b", "sites.toml"), ("transfer", "the literature")]
+    sources = tuple(SourceInfo(what=what, source=source, kind="estimate", age_s=None) for what, source in table)
+    receipt = make_receipt(replace(FACTS, sources=sources), {site: tariff(site) for site in GRAMS})
+    said = [line for line in receipt_text(receipt, zone=UTC).splitlines() if "source of" in line]
+    assert [
+        "  source of carbon intensity of a: a.csv",
+        "  source of power of a, b: sites.toml",
+        "  source of carbon intensity of b: b.csv",
+        "  source of transfer: the literature",
+    ] == said

@@ -386,6 +386,11 @@ def opens(number: int, site: str, trigger: str, *, memory: int = GIB) -> tuple[i
             replace(RUNNING, jobs=(), wishes=(wish("cancel"),), silent_sites=frozenset("a")),
         ),
         (
+            "nor for one that is not in the sites file any more",
+            [Finish(state=RunState.CANCELLED)],
+            replace(RUNNING, jobs=(), wishes=(wish("cancel"),), silent_sites=A, gone_sites=A),
+        ),
+        (
             "a resumed run goes on where it was, whatever its last runner has said",
             [opens(2, "a", "user")],
             replace(STOPPED, failure=Failure(at=NOW, message="bad", temporary=False)),
@@ -468,6 +473,14 @@ def test_a_run_that_waits_says_when_in_the_reader_s_time() -> None:
             replace(MOVED, silent_sites=A, end=End(state=RunState.DONE, at=NOW), jobs=()),
         ),
         ("", replace(MOVED, end=End(state=RunState.DONE, at=NOW), jobs=())),
+        (
+            "a is not in the sites file any more; the job may go on there",
+            replace(QUIET, gone_sites=A),
+        ),
+        (
+            "on b; what it had on a may still be there, which the sites file has no more",
+            replace(MOVED, silent_sites=A, gone_sites=A),
+        ),
     ],
 )
 def test_what_is_left_on_a_site_that_does_not_answer_is_said(expected: str, seen: Seen) -> None:
@@ -482,3 +495,4 @@ def test_closed_only_when_every_site_is_known_to_be_clean() -> None:
     assert not closed(ended)
     assert not closed(replace(ended, jobs=(), silent_sites=frozenset("a")))
     assert closed(replace(ended, jobs=(), silent_sites=frozenset("b")))
+    assert closed(replace(ended, jobs=(), silent_sites=A, gone_sites=A))

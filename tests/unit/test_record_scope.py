@@ -639,4 +639,18 @@ def test_a_task_that_outlives_the_deadline_leaves_nothing(home: Home) -> None:
         assert not scope.drain(0.05)
         go_on.set()
         thread.join()
-        assert [] == list((home.folder / "spool1").iterdir())
+        assert [] == home.left()
+    assert [] == list((home.folder / "spool1").iterdir())
+
+
+def test_what_a_killed_process_leaves_is_in_its_own_folders(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of ours stands in the user's folder for temporary files, which nobody would clean up."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with home.scope() as scope:
+        assert [0, 1, 4, 9] == Parallel(n_jobs=2, prefer="threads")(delayed(square)(n) for n in range(4))
+        assert [] == list(temporary.iterdir())
+    assert 4 == scope.progress().done

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
+from typing import Any
 
+import numpy as np
 import pytest
 
 from greenkernel.errors import PermanentError
@@ -157,3 +161,39 @@ def test_records_without_room_are_left_out(store: RunStore, tmp_path: Path) -> N
     (folder / "d.rec").write_bytes(b"x" * 400)
     reporter.ship()
     assert 3 == len(store.records(1))
+
+
+def test_what_is_large_is_written_while_the_cell_goes_on(store: RunStore, tmp_path: Path) -> None:
+    """It is shipped as it was when the cell stood still; the time that it took is told."""
+    cell, told = Cell(store, tmp_path), Queue[tuple[float, str | None]]()
+    w = np.arange(4_000_000.0)
+    moment = replace(MOMENT, names={"w": w})
+    cell.spool.write(
+        moment, Place(statement=1), Said(), {"w": w}, copies_bytes=1 << 30, wrote=lambda *word: told.put(word)
+    )
+    w[:] = -1
+    took_s, reason = told.get(timeout=60)
+    assert took_s > 0
+    assert reason is None
+    assert cell.spool.is_busy
+    snapshot = cell.spool.waiting()
+    assert snapshot is not None
+    cell.spool.ship(snapshot)
+    assert not cell.spool.is_busy
+    found = [SnapshotStore(store, KEY).get(part) for part in snapshot.payload.buffers]
+    assert [np.arange(4_000_000.0).tobytes()] == [bytes(part) for part in found]
+
+
+def test_copies_that_cannot_be_written(store: RunStore, tmp_path: Path) -> None:
+    """The reason is told to the cell that has gone on, and the next one is written."""
+    room = [1 << 20]
+    cell, told = Cell(store, tmp_path, room=lambda: room[0]), Queue[tuple[float, str | None]]()
+    write: dict[str, Any] = {"copies_bytes": 1 << 30, "wrote": lambda *word: told.put(word)}
+    w = np.arange(4_000_000.0)
+    for expected, more in (("a snapshot takes", 1 << 30), ("None", 0)):
+        cell.spool.write(replace(MOMENT, names={"w": w}), Place(statement=1), Said(), {"w": w}, **write)
+        assert str(told.get(timeout=60)[1]).startswith(expected)
+        assert (cell.spool.waiting() is None) == (expected != "None")
+        room[0] = more
+        w += 1
+    cell.spool.settle(0)

@@ -1,5 +1,7 @@
 """What terminals and saved notebooks show of predictions, plans and manifests."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -100,3 +102,11 @@ def test_a_profile_says_what_ran_and_why_not() -> None:
     assert "slices: none\n  not profiled: --no-profile" == profile_text(
         Profile(slices=(), notes=("not profiled: --no-profile",))
     )
+
+
+def test_what_was_not_measured_gets_no_figure() -> None:
+    """The middle between a second and a day is nobody's prediction."""
+    guess = Interval(low=1.0, mid=600.0, high=86_400.0, source="default: no profile")
+    shown = predictions_text((replace(prediction("a", 2), time_s=guess),), None)
+    (row,) = [line for line in shown.splitlines() if " a " in line]
+    assert ["a", "2", "not known, up to 24 h", "97%"] == [part for part in re.split(r"\s{2,}", row) if part]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,9 +19,10 @@ from greenkernel.clock import ManualClock
 from greenkernel.errors import TemporaryError
 from greenkernel.home import SENDING_LOCK_FILE, Home
 from greenkernel.lock import Lock
-from greenkernel.records import Capture, Payload, Request, Result, RunState
+from greenkernel.records import Capture, Package, Payload, Request, Result, RunState
 from greenkernel.run.journal import Entry
 from greenkernel.run.keeping import KeptRun, Limits, removals, taken
+from greenkernel.run.wheels import WHEELS, collect_wheels
 from greenkernel.settings import Settings
 from greenkernel.store.blobs import GRACE, Blobs, name_of
 from greenkernel.store.objects import ObjectInfo, ObjectStore, StoreAddress
@@ -256,6 +258,18 @@ def test_parts_of_bundles_go_after_three_days(world: World) -> None:
     assert 0 == world.upkeep.prune().blobs
     world.pass_days(0.2)
     assert 1 == world.upkeep.prune().blobs
+
+
+def test_packages_that_no_run_has_needed_go(world: World) -> None:
+    """They are fetched once more when a pod needs them; one that was needed meanwhile stays."""
+    cache = world.home.settings.home / WHEELS
+    for name in ("wanted", "other"):
+        (cache / f"{name}-1-3.11").mkdir(parents=True)
+        (cache / f"{name}-1-3.11" / f"{name}-1-py3-none-any.whl").write_bytes(b"wheel")
+        os.utime(cache / f"{name}-1-3.11", (1, 1))
+    assert 1 == len(collect_wheels([Package(name="wanted", version="1")], cache, python="3.11").wheels)
+    assert (1, 5) == (world.upkeep.prune(dry_run=True).blobs, world.upkeep.prune().bytes)
+    assert ["wanted-1-3.11"] == [path.name for path in cache.iterdir()]
 
 
 def test_nothing_goes_while_a_cell_is_sent(world: World) -> None:

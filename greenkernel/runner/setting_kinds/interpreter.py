@@ -38,6 +38,14 @@ def _put_limits(values: Values, _: Path) -> None:
         (gc.enable if values["gc"] else gc.disable)()
 
 
+def _take_sockets(_: Path) -> dict[str, Any]:
+    return {"timeout": sys.modules["socket"].getdefaulttimeout()}
+
+
+def _put_sockets(values: Values, _: Path) -> None:
+    sys.modules["socket"].setdefaulttimeout(values["timeout"])
+
+
 def _take_decimal(_: Path) -> dict[str, Any]:
     context = decimal.getcontext()
     names = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
@@ -120,6 +128,32 @@ def _put_arguments(values: Values, root: Path) -> None:
     sys.argv[:] = [_here(given[0], root), *given[1:]] if given else []
 
 
+_DIALECT = ("delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting", "skipinitialspace")
+
+
+def _take_dialects(_: Path) -> dict[str, Any]:
+    csv = sys.modules["csv"]
+    found = {name: csv.get_dialect(name) for name in csv.list_dialects()}
+    return {name: {part: getattr(dialect, part) for part in _DIALECT} for name, dialect in found.items()}
+
+
+def _put_dialects(values: Values, _: Path) -> None:
+    csv = sys.modules["csv"]
+    for name, parts in values.items():
+        if parts is not None:
+            csv.register_dialect(name, **parts)
+        elif name in csv.list_dialects():
+            csv.unregister_dialect(name)
+
+
+def _take_week(_: Path) -> dict[str, Any]:
+    return {"begins": sys.modules["calendar"].firstweekday()}
+
+
+def _put_week(values: Values, _: Path) -> None:
+    sys.modules["calendar"].setfirstweekday(values["begins"])
+
+
 def _portable(path: str, root: Path) -> str:
     """Below the root: relative to it, with a mark; anything else as it is."""
     if Path(path).is_absolute() and Path(path).is_relative_to(root):
@@ -140,9 +174,10 @@ KINDS: tuple[Kind, ...] = (
         module=None,
         take=_take_environment,
         put=_put_environment,
+        early=True,
     ),
     Kind(name="folder", title="the working folder", module=None, take=_take_folder, put=_put_folder),
-    Kind(name="path", title="entries of sys.path", module=None, take=_take_path, put=_put_path),
+    Kind(name="path", title="entries of sys.path", module=None, take=_take_path, put=_put_path, early=True),
     Kind(name="arguments", title="sys.argv", module=None, take=_take_arguments, put=_put_arguments),
     Kind(
         name="processes",
@@ -151,10 +186,20 @@ KINDS: tuple[Kind, ...] = (
         take=_take_processes,
         put=_put_processes,
     ),
+    Kind(
+        name="reloads",
+        title="reloaded modules",
+        module=None,
+        take=module_state.take_reloads,
+        put=module_state.put_reloads,
+    ),
     Kind(name="modules", title="what modules hold", module=None, take=module_state.take, put=module_state.put),
     Kind(name="locale", title="the locale", module=None, take=_take_locale, put=_put_locale),
     Kind(name="limits", title="limits of the interpreter", module=None, take=_take_limits, put=_put_limits),
+    Kind(name="sockets", title="the timeout of sockets", module="socket", take=_take_sockets, put=_put_sockets),
     Kind(name="decimal", title="the decimal context", module=None, take=_take_decimal, put=_put_decimal),
+    Kind(name="dialects", title="dialects of csv", module="csv", take=_take_dialects, put=_put_dialects),
+    Kind(name="week", title="how a week begins", module="calendar", take=_take_week, put=_put_week),
     Kind(name="logging", title="loggers", module=None, take=logging_setup.take, put=logging_setup.put),
 )
 

@@ -20,6 +20,8 @@ class Kind:
         module: Only looked at where this module is loaded; None: always.
         take: The present values; gets the root of the notebook's files in this process.
         put: Sets some values; gets the same root.
+        early: Put before values are read, since libraries look at it when they are loaded.
+        rises: Its values only grow, so that no end can overwrite what the other has done.
     """
 
     name: str
@@ -27,3 +29,5 @@ class Kind:
     module: str | None
     take: Callable[[Path], dict[str, Any]]
     put: Callable[[Values, Path], None]
+    early: bool = False
+    rises: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import sys
@@ -81,6 +82,39 @@ def _put_matplotlib(values: Values, root: Path) -> None:
                 sys.modules["matplotlib"].rcParams[name] = value
 
 
+def _take_interactive(_: Path) -> dict[str, Any]:
+    """``plt.ioff()``, once there is a backend: it turns this on when it is loaded."""
+    if getattr(sys.modules["matplotlib.pyplot"], "_backend_mod", None) is None:
+        return {}
+    return {"interactive": sys.modules["matplotlib"].is_interactive()}
+
+
+def _put_interactive(values: Values, _: Path) -> None:
+    sys.modules["matplotlib.pyplot"]._get_backend_mod()
+    if values["interactive"] is not None:
+        sys.modules["matplotlib"].interactive(values["interactive"])
+
+
+def _take_colours(_: Path) -> dict[str, Any]:
+    """What ``"b"`` and the like mean, which seaborn's ``set_theme`` changes, and colours that were given names."""
+    module = sys.modules["matplotlib.colors"]
+    known = module.get_named_colors_mapping()
+    long = ("xkcd:", "tab:")
+    return {
+        name: value for name, value in known.items() if name not in module.CSS4_COLORS and not name.startswith(long)
+    }
+
+
+def _put_colours(values: Values, _: Path) -> None:
+    known = sys.modules["matplotlib.colors"].get_named_colors_mapping()
+    for name, value in values.items():
+        if value is None:
+            known.pop(name, None)
+        else:
+            known[name] = value
+    known.cache.clear()
+
+
 def _take_colormaps(_: Path) -> dict[str, Any]:
     """Colormaps that were registered, such as by seaborn when it is imported."""
     known = sys.modules["matplotlib"].colormaps
@@ -149,6 +183,86 @@ def _put_sympy(values: Values, _: Path) -> None:
         setattr(sys.modules["sympy.printing.defaults"].Printable, form, function)
 
 
+_MPMATH = ("prec", "pretty", "trap_complex")
+
+
+def _take_mpmath(_: Path) -> dict[str, Any]:
+    return {name: getattr(sys.modules["mpmath"].mp, name) for name in _MPMATH}
+
+
+def _put_mpmath(values: Values, _: Path) -> None:
+    for name, value in values.items():
+        setattr(sys.modules["mpmath"].mp, name, value)
+
+
+# No test has PyTorch.
+def _take_torch(_: Path) -> dict[str, Any]:
+    torch = sys.modules["torch"]
+    return {
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "random state": torch.get_rng_state().numpy().tobytes(),
+        "gradients": torch.is_grad_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
+        "printing": dict(vars(sys.modules["torch._tensor_str"].PRINT_OPTS)),
+    }
+
+
+def _put_torch(values: Values, _: Path) -> None:
+    torch = sys.modules["torch"]
+    if "dtype" in values:
+        torch.set_default_dtype(getattr(torch, values["dtype"]))
+    if "deterministic" in values:
+        torch.use_deterministic_algorithms(values["deterministic"])
+    if "random state" in values:
+        torch.set_rng_state(torch.frombuffer(bytearray(values["random state"]), dtype=torch.uint8))
+    if "gradients" in values:
+        torch.set_grad_enabled(values["gradients"])
+    if "precision" in values:
+        torch.set_float32_matmul_precision(values["precision"])
+    if "printing" in values:
+        torch.set_printoptions(**_accepted(torch.set_printoptions, values["printing"]))
+
+
+def _take_jax(_: Path) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in sys.modules["jax"].config.values.items()
+        if value is None or isinstance(value, bool | int | float | str)
+    }
+
+
+def _put_jax(values: Values, _: Path) -> None:
+    for name, value in values.items():
+        with contextlib.suppress(Exception):  # of the devices, which are chosen by now
+            sys.modules["jax"].config.update(name, value)
+
+
+def _take_keras(_: Path) -> dict[str, Any]:
+    config = sys.modules["keras"].config
+    return {
+        "floatx": config.floatx(),
+        "epsilon": config.epsilon(),
+        "image_data_format": config.image_data_format(),
+        "dtype_policy": config.dtype_policy().name,
+    }
+
+
+def _put_keras(values: Values, _: Path) -> None:
+    for name, value in values.items():
+        getattr(sys.modules["keras"].config, f"set_{name}")(value)
+
+
+def _take_bokeh(_: Path) -> dict[str, Any]:
+    state = sys.modules["bokeh.io.state"].curstate()
+    return {"notebook": state.notebook_type if state.notebook else None}
+
+
+def _put_bokeh(values: Values, _: Path) -> None:
+    if values["notebook"]:
+        sys.modules["bokeh.io.state"].curstate().output_notebook(values["notebook"])
+
+
 def _copied(value: Any) -> Any:
     return list(value) if isinstance(value, list) else value
 
@@ -183,6 +297,14 @@ KINDS: tuple[Kind, ...] = (
         put=_put_matplotlib,
     ),
     Kind(
+        name="interactive",
+        title="whether figures show by themselves",
+        module="matplotlib.pyplot",
+        take=_take_interactive,
+        put=_put_interactive,
+    ),
+    Kind(name="colours", title="colours", module="matplotlib.colors", take=_take_colours, put=_put_colours),
+    Kind(
         name="colormaps",
         title="colormaps",
         module="matplotlib",
@@ -204,6 +326,11 @@ KINDS: tuple[Kind, ...] = (
         take=_take_sympy,
         put=_put_sympy,
     ),
+    Kind(name="mpmath", title="settings of mpmath", module="mpmath", take=_take_mpmath, put=_put_mpmath),
+    Kind(name="torch", title="settings of PyTorch", module="torch", take=_take_torch, put=_put_torch),
+    Kind(name="jax", title="settings of JAX", module="jax", take=_take_jax, put=_put_jax),
+    Kind(name="keras", title="settings of Keras", module="keras", take=_take_keras, put=_put_keras),
+    Kind(name="bokeh", title="where bokeh shows", module="bokeh.io.state", take=_take_bokeh, put=_put_bokeh),
     Kind(name="xarray", title="options of xarray", module="xarray", take=_take_xarray, put=_put_xarray),
     Kind(name="plotly", title="the template of plotly", module="plotly.io", take=_take_plotly, put=_put_plotly),
 )

@@ -14,7 +14,7 @@ from greenkernel.runner.setting_kinds.kind import Kind, Values
 
 def _take_figures(_: Path) -> dict[str, Any]:
     """Formats in which figures are shown inline, as ``%config`` and ``set_matplotlib_formats`` leave them."""
-    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance(parent=_shell())
     if _draws_inline():
         formats, given = _formats_shown()
     else:
@@ -53,7 +53,7 @@ def _formats_shown() -> tuple[set[str], dict[str, Any]]:
 def _put_figures(values: Values, _: Path) -> None:
     from IPython.core.pylabtools import select_figure_formats
 
-    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance(parent=_shell())
     if "formats" in values and values["formats"][0]:
         formats, given = values["formats"]
         inline.figure_formats, inline.print_figure_kwargs = set(formats), dict(given)
@@ -93,6 +93,20 @@ def _put_shell(values: Values, _: Path) -> None:
             shell.compile.flags |= value
             continue
         setattr(plain if name in _TEXT_TRAITS else shell, name, value)
+
+
+def _take_aliases(_: Path) -> dict[str, Any]:
+    """Commands of the system that ``%alias`` has made magics."""
+    return dict(_shell().alias_manager.aliases)
+
+
+def _put_aliases(values: Values, _: Path) -> None:
+    manager = _shell().alias_manager
+    for name, command in values.items():
+        if command is not None:
+            manager.soft_define_alias(name, command)
+        elif manager.is_alias(name):
+            manager.undefine_alias(name)
 
 
 def _take_extensions(_: Path) -> dict[str, Any]:
@@ -135,6 +149,7 @@ def _shell() -> Any:
 
 KINDS: tuple[Kind, ...] = (
     Kind(name="shell", title="settings of the shell", module="IPython", take=_take_shell, put=_put_shell),
+    Kind(name="aliases", title="aliases", module="IPython", take=_take_aliases, put=_put_aliases),
     Kind(
         name="extensions",
         title="extensions of IPython",

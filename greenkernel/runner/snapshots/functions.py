@@ -142,6 +142,21 @@ def source_of(function: object, namespace: Mapping[str, Any]) -> Source | None:
     return found if found is not None and not found.definition.decorator_list else None
 
 
+def name_of(function: object, namespace: Mapping[str, Any]) -> str | None:
+    """By which a function of the notebook, or of one of its classes, is found again: ``f`` or ``C.f``; else None."""
+    name = getattr(function, "__qualname__", "")
+    return name if name and function_named(name, namespace) is function else None
+
+
+def function_named(name: str, namespace: Mapping[str, Any]) -> object:
+    """The function of that name, as it stands in its class; None where there is none."""
+    owner, _, method = name.rpartition(".")
+    if not owner:
+        return namespace.get(name)
+    found = namespace.get(owner)
+    return vars(found).get(method) if isinstance(found, type) else None
+
+
 def library_source(function: FunctionType) -> Source | None:
     """The same of a function of a library, which may be decorated: what stands below the decorators is meant."""
     return _found(function)

@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from greenkernel.errors import GreenKernelError
 from greenkernel.osfacts import tree_usage
@@ -32,6 +33,23 @@ from greenkernel.units import format_bytes
 _STATEMENT_S = 2.0
 # What an interpreter with libraries takes, of which little is written.
 _SMALL_BYTES = 400 << 20
+
+
+class Write(Protocol):
+    """`spool.SnapshotSpool.write`."""
+
+    def __call__(
+        self,
+        moment: Moment,
+        place: Place,
+        said: Said,
+        namespace: dict[str, Any],
+        *,
+        copies_bytes: int,
+        wrote: Callable[[float, str | None], None],
+    ) -> None:
+        """Write a moment."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +74,7 @@ class Process:
     namespace: dict[str, Any]
     modules: frozenset[str]
     surroundings: Surroundings
-    write: Callable[[Moment, Place, Said, dict[str, Any]], None]
+    write: Write
     is_busy: Callable[[], bool]
     said: Callable[[], Said]
     go_on: Callable[[Said], None]
@@ -97,6 +115,7 @@ class Keeper(Points):
             process.namespace, process.surroundings, due_at, place=place, restored=restored, differs=differs
         )
         self._parked = self._has_written = False
+        self._paused_s = 0.0
         self.why_not: str | None = None
         self.is_late = False
 
@@ -117,21 +136,33 @@ class Keeper(Points):
         if self.is_late:
             self._rest(time.monotonic() + self._pace.least_s())
             return
-        began = time.monotonic()
+        began, rests = time.monotonic(), threading.Event()
         try:
             reason = danger(self._thread) or self._too_big()
             if reason is None:
                 with remembered():
-                    self._write(place, local, loops)
+                    self._write(place, local, loops, partial(self._wrote, rests))
         except GreenKernelError as e:
             reason = str(e)
         # A class's own pickling may raise anything, and the disk may be full: the cell goes on all the same.
         except Exception as e:
             reason = f"{type(e).__name__}: {e}"
         self._has_written = True
-        self._pace.wrote(time.monotonic() - began)
+        self._paused_s = time.monotonic() - began
+        self._pace.wrote(self._paused_s)
         self._last_at = time.monotonic()
+        rests.set()
         self._failed(reason)
+
+    def _wrote(self, rests: threading.Event, took_s: float, reason: str | None) -> None:
+        """Called by the thread that has written copies, perhaps before the cell goes on."""
+        rests.wait()
+        with self._change:
+            self._pace.wrote(self._paused_s + took_s)
+            if reason is not None:
+                self.why_not = reason
+            if not self._leaving:
+                super()._rest(time.monotonic() + self._pace.wait_s(first=False))
 
     def _too_big(self) -> str | None:
         """Objects are written to memory first, and each is remembered: as much as they take themselves, or so."""
@@ -152,7 +183,13 @@ class Keeper(Points):
         self.why_not = reason
         self._rest(time.monotonic() + self._pace.wait_s(first=False))
 
-    def _write(self, place: Place, local: Mapping[str, Any], loops: Mapping[int, Any]) -> None:
+    def _write(
+        self,
+        place: Place,
+        local: Mapping[str, Any],
+        loops: Mapping[int, Any],
+        wrote: Callable[[float, str | None], None],
+    ) -> None:
         process, shell = self._process, self._shell
         assert shell is not None
         said = self.said()
@@ -173,7 +210,8 @@ class Keeper(Points):
             modules=tuple(name for name in sys.modules if name not in process.modules and name != "__main__"),
             owned=process.owned(),
         )
-        process.write(moment, place, said, process.namespace)
+        spare_bytes = 0 if self._leaving else max(0, process.memory_left()) // 2
+        process.write(moment, place, said, process.namespace, copies_bytes=spare_bytes, wrote=wrote)
 
     def _rest(self, until: float) -> None:
         """Where this process is to leave the rest is for ever."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from greenkernel.records import Payload
 from greenkernel.store.hashing import keyed_hash
 
 _ASIDE = ".aside-parts"
@@ -42,8 +46,8 @@ class Parts:
             OSError: The disk is full.
         """
         view = memoryview(data).cast("B")
-        if view.nbytes >= _LARGE and not self._looks_known(view):
-            return self._put_large(view)
+        if view.nbytes >= _LARGE and not self.looks_known(view):
+            return self.put_large(view)
         address = keyed_hash(self._key, view)
         if address not in self._known:
             aside = self._aside / address
@@ -51,8 +55,8 @@ class Parts:
             self._keep(address, aside, view.nbytes)
         return address
 
-    def _put_large(self, view: memoryview) -> str:
-        """Written while it is hashed; in vain where it turns out to be known."""
+    def put_large(self, view: memoryview) -> str:
+        """As `put`: written while it is hashed, in vain where it turns out to be known."""
         aside = self._aside / uuid.uuid4().hex
         with ThreadPoolExecutor(1) as other:
             writing = other.submit(_write, aside, view)
@@ -69,7 +73,7 @@ class Parts:
         self._known.add(address)
         self.bytes_written += size
 
-    def _looks_known(self, view: memoryview) -> bool:
+    def looks_known(self, view: memoryview) -> bool:
         """True where as many bytes were seen that were the same at some places."""
         step = view.nbytes // _SAMPLES
         sample = b"".join(view[at : at + _SAMPLE_BYTES] for at in range(0, view.nbytes, step))
@@ -80,6 +84,56 @@ class Parts:
     def forget(self, addresses: Iterable[str]) -> None:
         """They are not in the store any more."""
         self._known.difference_update(addresses)
+
+
+class Copies:
+    """Stands for `Parts` while the cell waits: large pieces that look new are copied, and kept while it goes on.
+
+    Args:
+        parts: Where they go.
+        most_bytes: Memory that copies may take; what is more is kept at once.
+    """
+
+    def __init__(self, parts: Parts, most_bytes: int) -> None:
+        self._parts = parts
+        self._left_bytes = most_bytes
+        # What is written is written twice where arrays share memory. Views keep other arrays from that memory.
+        self._seen: dict[tuple[int, int], tuple[str, memoryview]] = {}
+        self._copies: dict[str, Any] = {}
+
+    def put(self, data: bytes | memoryview) -> str:
+        """As `Parts.put`; what is copied has a name of its own until it is kept."""
+        view = memoryview(data).cast("B")
+        numpy = sys.modules.get("numpy")  # a pod may do without it, and then has no arrays
+        if view.nbytes < _LARGE or numpy is None:
+            return self._parts.put(view)
+        place = (int(numpy.frombuffer(view, numpy.uint8).ctypes.data), view.nbytes)
+        if place in self._seen:
+            return self._seen[place][0]
+        if view.nbytes > self._left_bytes or self._parts.looks_known(view):
+            return self._parts.put(view)
+        name = f"copy {len(self._copies)}"
+        self._seen[place] = (name, view)
+        self._copies[name] = numpy.frombuffer(view, numpy.uint8).copy()  # in large pages, of which few need be found
+        self._left_bytes -= view.nbytes
+        return name
+
+    def close(self) -> bool:
+        """The cell may go on; returns True where something is still to be kept."""
+        self._seen.clear()
+        return bool(self._copies)
+
+    def keep(self, payload: Payload) -> Payload:
+        """Keep the copies; returns the payload with their addresses.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        found: dict[str, str] = {}
+        for name in list(self._copies):
+            found[name] = self._parts.put_large(memoryview(self._copies.pop(name)))
+        buffers = tuple(found.get(one, one) for one in payload.buffers)
+        return replace(payload, head=found.get(payload.head, payload.head), buffers=buffers)
 
 
 def _write(path: Path, view: memoryview) -> None:

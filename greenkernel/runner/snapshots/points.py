@@ -12,11 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MethodType
 from typing import Any, Protocol
 
 from greenkernel.runner.snapshots.contexts import Contexts
-from greenkernel.runner.snapshots.functions import Source, Values, source_of
+from greenkernel.runner.snapshots.functions import Values, function_named, name_of, source_of
 from greenkernel.runner.snapshots.hooks import Board, Entry, ForHook
 from greenkernel.runner.snapshots.state import Restored
 from greenkernel.runner.snapshots.weave import (
@@ -159,7 +159,7 @@ class Points(ABC):
             self._watch_over(board)
             self._hooks = board.named()
             return entered([statement], chain, counted)[0]
-        source = source_of(self._namespace.get(place.function), self._namespace)
+        source = source_of(function_named(place.function, self._namespace), self._namespace)
         if source is None:
             self._differs(f"{place.function} is another function")
             raise AssertionError
@@ -173,10 +173,12 @@ class Points(ABC):
         return with_call_entered(statement)
 
     def _function(self, function: Any) -> Any:
-        """The function with hooks, if it is one of the notebook's that has loops."""
-        source: Source | None = source_of(function, self._namespace)
-        name = str(getattr(function, "__name__", ""))
-        if source is None or not source.loops or self._namespace.get(name) is not function:
+        """The function or method with hooks, if it is one of the notebook's that has loops."""
+        is_method = isinstance(function, MethodType)
+        plain: object = function.__func__ if is_method else function
+        source = source_of(plain, self._namespace)
+        name = name_of(plain, self._namespace)
+        if source is None or not source.loops or name is None:
             return function
         due = partial(self._due_in, name)
         board = Board(source.definition.body, source.loops, due, contexts=self.contexts())
@@ -184,7 +186,7 @@ class Points(ABC):
         if made is None:
             return function
         self._watch_over(board)
-        return made
+        return MethodType(made, function.__self__) if is_method else made
 
     def contexts(self, outside: Mapping[str, SettingsTaken] | None = None) -> Contexts:
         """What looks after the ``with`` blocks of a statement or function; ``outside``: the settings around them."""

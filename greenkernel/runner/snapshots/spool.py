@@ -1,10 +1,15 @@
-"""Snapshots on their way: written on the runner's own disk by the cell's thread, shipped by the reporter's."""
+"""Snapshots on their way: written on the runner's own disk by the cell's thread, shipped by the reporter's.
+
+What is large and new is copied in memory, and written by a third thread while the cell goes on.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ from typing import Any
 from greenkernel.errors import PermanentError
 from greenkernel.records import Payload, RecordRef
 from greenkernel.runner.files import FilesBefore, mapped
-from greenkernel.runner.snapshots.parts import Parts
+from greenkernel.runner.snapshots.parts import Copies, Parts
 from greenkernel.runner.snapshots.state import Moment, written
 from greenkernel.store.runs import RunStore
 from greenkernel.store.snapshots import Place, Said, Snapshot, SnapshotStore, newest_first, number_of
@@ -63,6 +68,7 @@ class SnapshotSpool:
         self._parts = Parts(folder, key, self._payload)
         # Held while parts are written: who removes some must not take those that are just being relied on.
         self._writing = threading.Lock()
+        self._goes_on = False
         self._waiting: Snapshot | None = None
         self._shipped: list[Snapshot] = []
         self._room = room
@@ -81,24 +87,44 @@ class SnapshotSpool:
 
     @property
     def is_busy(self) -> bool:
-        """True while one waits to be shipped."""
-        return self._waiting is not None
+        """True while one is written beside the cell, or waits to be shipped."""
+        return self._waiting is not None or self._goes_on
 
     @property
     def stored_bytes(self) -> int:
         """What snapshots of all epochs take in the store."""
         return sum(self._stored.values())
 
-    def write(self, moment: Moment, place: Place, said: Said, namespace: dict[str, Any]) -> None:
+    def write(
+        self,
+        moment: Moment,
+        place: Place,
+        said: Said,
+        namespace: dict[str, Any],
+        *,
+        copies_bytes: int = 0,
+        wrote: Callable[[float, str | None], None] = lambda took_s, reason: None,
+    ) -> None:
         """Write one; it takes the place of one that has not been shipped yet.
+
+        Args:
+            moment: What the cell has computed.
+            place: Where it is.
+            said: What it has printed by then.
+            namespace: The notebook's.
+            copies_bytes: Memory for copies of what is large, which are written after this has returned; 0: none.
+            wrote: Then called, by another thread, with the seconds that it took and with why it could not be done.
 
         Raises:
             CannotTravelError: Something in the moment cannot be pickled.
             PermanentError: A file of the cell's folder cannot be kept, or it is larger than what may be kept.
             OSError: The disk is full.
         """
-        with self._writing:
-            payload: Payload = written(moment, namespace, self._parts)
+        self._writing.acquire()
+        handed_on = False
+        try:
+            copies = Copies(self._parts, copies_bytes)
+            payload: Payload = written(moment, namespace, copies)
             changes, left_out = self._files.changes(self._parts)
             if left_out:
                 name, why = next(iter(left_out.items()))
@@ -114,9 +140,40 @@ class SnapshotSpool:
                 files=changes,
                 said=said,
             )
-            self._find_room(snapshot)
-            self._number += 1
-            self._waiting = snapshot
+            if copies.close():
+                work = threading.Thread(
+                    target=self._write_copies, args=(snapshot, copies, wrote), name="greenkernel-copies", daemon=True
+                )
+                self._goes_on = True
+                work.start()
+                handed_on = True
+            else:
+                self._hand_over(snapshot)
+        finally:
+            if not handed_on:
+                self._goes_on = False
+                self._writing.release()
+
+    def _write_copies(self, snapshot: Snapshot, copies: Copies, wrote: Callable[[float, str | None], None]) -> None:
+        began, reason = time.monotonic(), None
+        try:
+            self._hand_over(replace(snapshot, payload=copies.keep(snapshot.payload)))
+        except (PermanentError, OSError) as e:
+            reason = str(e)
+        finally:
+            self._goes_on = False
+            self._writing.release()
+        wrote(time.monotonic() - began, reason)
+
+    def _hand_over(self, snapshot: Snapshot) -> None:
+        self._find_room(snapshot)
+        self._number += 1
+        self._waiting = snapshot
+
+    def settle(self, deadline_s: float) -> None:
+        """Wait for what is written beside the cell, which ends with it."""
+        if self._writing.acquire(timeout=deadline_s):
+            self._writing.release()
 
     def _find_room(self, snapshot: Snapshot) -> None:
         """Decide how many stay in the store; one that is too large by itself is given up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from greenkernel.records import Payload
@@ -16,10 +17,10 @@ from greenkernel.runner import patches, record_dice
 from greenkernel.runner.collect import Before
 from greenkernel.runner.owned import share
 from greenkernel.runner.snapshots import figures, warned
-from greenkernel.runner.surroundings import Taken, pickled, unpickled
+from greenkernel.runner.surroundings import Taken, pickled, put_early, unpickled
 from greenkernel.store import returned
 from greenkernel.store.blobs import BlobReader, BlobWriter
-from greenkernel.store.imports import imported, silence
+from greenkernel.store.imports import import_each, imported, silence
 from greenkernel.store.payloads import dump, entries
 from greenkernel.store.returned import ModuleName
 
@@ -133,8 +134,8 @@ def put_back(
     for key, value in entries(payload, blobs, namespace):
         if key == _FACTS:
             facts = value
-            for name in facts["modules"]:
-                _load(name)
+            put_early(facts["settings"], Path.cwd())
+            import_each(facts["modules"])
         found[key] = _here(value)
     names = returned.names_in(found)
     namespace.update({name: names[name] for name in facts["order"]})
@@ -169,12 +170,3 @@ def _portable(value: Any) -> Any:
 
 def _here(value: Any) -> Any:
     return imported(value.name) if isinstance(value, ModuleName) else value
-
-
-def _load(name: str) -> None:
-    """A module that the cell had loaded; one that is missing is missed when it is used."""
-    try:
-        imported(name)
-    # A module may raise anything when it is executed out of its order.
-    except Exception:
-        return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from greenkernel.store.imports import silence
-
 NAME = "__warningregistry__"
+# Two threads that looked at once would put back what the other had put.
+_looking = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -31,6 +32,13 @@ def remembered() -> Iterator[None]:
 def filters_now() -> dict[Any, Any]:
     """What makes a registry valid for the filters as they are now; only Python itself knows the number."""
     registry: dict[Any, Any] = {}
-    with silence(), contextlib.suppress(Warning):
-        warnings.warn_explicit("", UserWarning, "", 1, registry=registry)
+    # Neither shown nor recorded by who records warnings; Python looks for this function each time.
+    module: Any = warnings
+    with _looking:
+        show, module._showwarnmsg = module._showwarnmsg, lambda _: None
+        try:
+            with contextlib.suppress(Warning):
+                warnings.warn_explicit("", UserWarning, "", 1, registry=registry)
+        finally:
+            module._showwarnmsg = show
     return {"version": registry.get("version", 0)}

@@ -109,9 +109,9 @@ def loops_in_block(block: Sequence[ast.stmt]) -> list[Loop]:
 
 
 def call_in(statement: ast.stmt) -> ast.Call | None:
-    """The call of a statement that is nothing but ``f(...)`` or ``names = f(...)``, by a plain name."""
+    """The call of a statement that is nothing but ``f(...)`` or ``names = f(...)``, of a function or a method."""
     value = statement.value if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) else None
-    return value if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else None
+    return value if isinstance(value, ast.Call) and isinstance(value.func, ast.Name | ast.Attribute) else None
 
 
 def with_call_woven(statement: Node) -> Node:

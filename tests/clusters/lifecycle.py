@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.clusters import build, images, network, s3, settings
 from tests.clusters.faults import revive
@@ -50,6 +51,19 @@ def down(state: State) -> None:
         remove_everything(state)
         _OWNER.unlink(missing_ok=True)
         BORROWED.unlink(missing_ok=True)
+
+
+def reclaim(state: State) -> None:
+    """Remove what test sessions of another state folder left behind; clusters that somebody brought up stay.
+
+    To be called while no test session holds the clusters: a session that was killed cannot take its own down.
+    """
+    with _locked():
+        owner = _owner(state)
+        if owner != state and BORROWED.exists():
+            remove_everything(owner)
+            _OWNER.unlink()
+            BORROWED.unlink()
 
 
 def running(state: State) -> bool:
@@ -103,9 +117,14 @@ def _write_access(state: State) -> None:
 
 
 def _refuse_foreign(state: State) -> None:
-    owner = _OWNER.read_text() if _OWNER.exists() else str(state.folder)
-    if owner != str(state.folder):
-        raise ClustersError(f"clusters with the state folder {owner} exist on this machine: take those down first")
+    owner = _owner(state)
+    if owner != state:
+        folder = owner.folder
+        raise ClustersError(f"clusters with the state folder {folder} exist on this machine: take those down first")
+
+
+def _owner(state: State) -> State:
+    return State(Path(_OWNER.read_text())) if _OWNER.exists() else state
 
 
 @contextmanager

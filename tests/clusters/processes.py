@@ -153,10 +153,10 @@ def _gone(processes: Sequence[Started], timeout_s: float) -> bool:
     return True
 
 
-def marked(command: str, argument: str) -> Iterator[Started]:
-    """Processes with our mark in their environment, of that command and with that argument.
+def marked() -> Iterator[Started]:
+    """Processes with our mark in their environment, also those that no record names.
 
-    They are grandchildren that no record names: the shims that containerd starts and leaves behind.
+    These are grandchildren (the shims that containerd starts and leaves behind), or the record is lost.
     """
     boot = boot_id()
     for folder in Path("/proc").iterdir():
@@ -168,8 +168,8 @@ def marked(command: str, argument: str) -> Iterator[Started]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         start = start_ticks(int(folder.name))
-        if ours and start is not None and Path(argv[0]).name == command and argument in argv:
-            yield Started(name=command, pid=int(folder.name), start=start, boot=boot, argv=tuple(argv))
+        if ours and start is not None:
+            yield Started(name=Path(argv[0]).name, pid=int(folder.name), start=start, boot=boot, argv=tuple(argv))
 
 
 def children(parent: Started) -> Iterator[Started]:

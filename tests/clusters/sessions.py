@@ -15,13 +15,15 @@ from tests.clusters.layout import RUN, State
 def session(state: State) -> Iterator[None]:
     """Hold the clusters for one test session, however many others do the same.
 
-    Clusters that were up before the first session stay up.
+    Clusters that were up before the first session stay up; those of a session that was killed go.
 
     Args:
         state: The state folder.
     """
     RUN.mkdir(parents=True, exist_ok=True)
     with (RUN / "sessions").open("w") as handle:
+        if _alone(handle):
+            lifecycle.reclaim(state)
         fcntl.flock(handle, fcntl.LOCK_SH)
         if not lifecycle.running(state):
             lifecycle.BORROWED.touch()

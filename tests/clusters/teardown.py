@@ -19,12 +19,12 @@ def remove_everything(state: State) -> None:
 
     The logs stay. Nothing but what these clusters started is touched.
     """
-    recorded = Ledger(state.ledger).read()
+    recorded = Ledger(state.ledger).read() or _unrecorded(state)
     # Kubelets first, or they would start again what is stopped next.
-    stop([row for row in recorded if row.name.endswith("/kubelet")])
+    stop([row for row in recorded if row.name.endswith("kubelet")])
     for site in SITES:
         _stop_containers(site)
-    stop([row for row in reversed(recorded) if not row.name.endswith("/kubelet")])
+    stop([row for row in reversed(recorded) if not row.name.endswith("kubelet")])
     for site in SITES:
         # Some may have come between the first look and the end of containerd.
         _stop_containers(site)
@@ -38,8 +38,13 @@ def remove_everything(state: State) -> None:
     _remove_files(state)
 
 
+def _unrecorded(state: State) -> tuple[Started, ...]:
+    # A state folder that was deleted took its record along; its path stands in the command lines.
+    return tuple(row for row in marked() if any(f"{state.folder}/" in word for word in row.argv))
+
+
 def _stop_containers(site: Site) -> None:
-    shims = list(marked(_SHIM, str(site.containerd_socket)))
+    shims = [row for row in marked() if row.name == _SHIM and str(site.containerd_socket) in row.argv]
     contained: list[Started] = [child for shim in shims for child in children(shim)]
     stop(contained, grace_s=0.5)
     stop(shims, grace_s=0.5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import linecache
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,7 +80,7 @@ class Magics:
                 raise
             run, wrong = None, e.__cause__.with_traceback(None)
         if run is None:  # as plain: with its line and its caret, and with nothing behind it
-            wrong.filename = self._plain_name()
+            wrong.filename = self._file_name(cell)
             self._show_as_plain(wrong)
             raise wrong
         if leaves:
@@ -253,24 +252,10 @@ class Magics:
         return len(self._shell.history_manager.input_hist_parsed) - 1  # as the notebook shows it
 
     def _file_name(self, cell: str) -> str:
-        """What the cell's code comes from; another one if a cell of this number has been sent before."""
-        from greenkernel.notebook.errors import name_cell
-
-        number, again = self._cell_number(), 0
-        while True:
-            name = f"<greentrain cell {number}{f'.{again}' if again else ''}>"
-            known = "".join(linecache.getlines(name))
-            if known in ("", cell.replace("\r\n", "\n")):
-                name_cell(self._shell, name, number)
-                return name
-            again += 1
-
-    def _plain_name(self) -> str:
-        """What a plain cell's code would come from."""
+        """What a plain cell's code would come from: IPython makes it of the code, warnings and tracebacks show it."""
         from greenkernel.notebook.errors import name_cell
 
         number = self._cell_number()
-        cell = str(self._shell.history_manager.input_hist_raw[-1]).partition("\n")[2]
         name = str(self._shell.compile.get_code_name(cell, cell, number))
         name_cell(self._shell, name, number)
         return name

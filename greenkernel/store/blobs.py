@@ -120,15 +120,12 @@ class Blobs:
         Raises:
             IntegrityError: The bytes are missing, cut or changed; what is in ``target`` is then worth nothing.
         """
-        pieces = self._objects.pieces(name_of(address), target.nbytes)
+        pieces = self._objects.pieces(name_of(address), target.nbytes, target)
         if pieces is None:
             raise IntegrityError(f"the blob {address[:12]} is missing or has another size")
         hasher = AddressHash(self._key)
-        done = 0
         for piece in pieces:
             hasher.update(piece)
-            target[done : done + piece.nbytes] = piece
-            done += piece.nbytes
         if not hmac.compare_digest(hasher.address(), address):
             raise IntegrityError(f"the blob {address[:12]} is cut or was changed")
 

@@ -75,19 +75,42 @@ class ObjectStore:
             except (FileNotFoundError, exceptions.NotFoundError):
                 return None
 
-    def pieces(self, name: str, size: int) -> Iterator[memoryview] | None:
-        """The first ``size`` bytes of an object piece by piece, or None where it has another size."""
+    def pieces(self, name: str, size: int, target: memoryview | None = None) -> Iterator[memoryview] | None:
+        """The first ``size`` bytes of an object piece by piece, or None where it has another size.
+
+        Args:
+            name: The object.
+            size: How many bytes it must have.
+            target: Memory of that size to read into; the pieces are then parts of it.
+        """
         if self.size(name) != size:
             return None
-        return self._pieces(name, size)
+        whole = None if target is None else target.cast("B")
+        if whole is not None and self._folder is not None and _PLAIN_NAME.fullmatch(name):
+            return self._read(name, whole)
+        return self._pieces(name, size, whole)
 
-    def _pieces(self, name: str, size: int) -> Iterator[memoryview]:
+    def _pieces(self, name: str, size: int, target: memoryview | None) -> Iterator[memoryview]:
         step = _REMOTE_PIECE_BYTES if self._folder is None else _LOCAL_PIECE_BYTES
         for start in range(0, size, step):
             with self._translated(name):
                 end = min(size, start + step)
                 piece = memoryview(cast("Any", obstore.get_range(self._store, name, start=start, end=end)))
+            if target is not None:
+                target[start:end] = piece
             yield piece
+
+    def _read(self, name: str, target: memoryview) -> Iterator[memoryview]:
+        """Straight into ``target``: new memory for each piece, as the client takes it, costs more than reading."""
+        assert self._folder is not None
+        with self._translated(name), (self._folder / name).open("rb", buffering=0) as file:
+            done = 0
+            while done < target.nbytes:
+                got = file.readinto(target[done : done + _LOCAL_PIECE_BYTES])
+                if not got:  # cut since its size was asked
+                    return
+                yield target[done : done + got]
+                done += got
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         """Write an object, replacing what was there; readers see the old or the new bytes, never a mixture."""

@@ -28,7 +28,7 @@ _TIMEOUT_S = 150
 _A_SECOND_S = 1.05
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+> (\d+) ?(.*)$")
-_CELL = re.compile(rf"<greentrain cell \d+>|{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py|<>(?=:\d)")
+_CELL = re.compile(rf"{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py|<>(?=:\d)")
 # Random names that libraries give to what they show.
 _RANDOM_IDS = re.compile(r"\b(T|sk-container-id|sk-estimator-id|id)[-_][0-9a-f]+(-[0-9a-f]+)*|\bT_[0-9a-f]{5}\w*")
 

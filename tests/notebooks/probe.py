@@ -21,7 +21,7 @@ from typing import Any
 
 _HIDDEN = re.compile(r"^(_+|_i+|_i?\d+|_h|_ih|_oh|_dh|_sh|In|Out|exit|quit|get_ipython|open)$")
 _DUNDERS = ("__annotations__", "__doc__", "__file__")
-_CELL = re.compile(rf"<greentrain cell \d+>|{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py")
+_CELL = re.compile(rf"{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py")
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), range)
 _LONG = 400
 _DEEP = 30

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from greenkernel.store.handlers import next_place, places, waiting
+
 # Of the kernel itself.
 _NOT_THE_USERS = ("ipykernel", "IPKernelApp", "traitlets", "tornado", "asyncio", "jupyter", "Comm", "comm", "parso")
 _FILE = "file "
@@ -57,16 +59,28 @@ def put(values: Mapping[str, Any], root: Path) -> None:
         logger.disabled, logger.propagate = disabled, propagate
         if _described(logger, root)[3] == handlers:
             continue
-        for handler in [one for one in logger.handlers if _place_of(one, root) is not None]:
+        mine = {there: one for one, there in places(logger) if _place_of(one, root) is not None}
+        for handler in mine.values():
             logger.removeHandler(handler)
         for place, encoding, handler_level, text, dates in handlers:
-            made: logging.Handler = (
-                logging.FileHandler(root / place.removeprefix(_FILE), encoding=encoding, delay=True)
-                if place.startswith(_FILE)
-                else logging.StreamHandler(getattr(sys, place))
-            )
+            file = root / place.removeprefix(_FILE) if place.startswith(_FILE) else None
+            there = next_place(logger, place if file is None else file.name)
+            # The notebook may hold the one that it has, or that has just come back.
+            made = mine.get(there) or waiting(there)
+            if made is None:
+                made = (
+                    logging.StreamHandler()
+                    if file is None
+                    else logging.FileHandler(file, encoding=encoding, delay=True)
+                )
+            if isinstance(made, logging.FileHandler):
+                made.baseFilename = str(file)
+            elif isinstance(made, logging.StreamHandler):
+                made.setStream(getattr(sys, place))
             made.setLevel(handler_level)
-            if text is not None:
+            if text is None:
+                made.setFormatter(None)
+            elif made.formatter is None or (made.formatter._fmt, made.formatter.datefmt) != (text, dates):
                 made.setFormatter(logging.Formatter(text, dates))
             logger.addHandler(made)
 

@@ -27,6 +27,7 @@ from greenkernel.store import (
     compiled,
     generators,
     graphs,
+    handlers,
     idle,
     instances,
     lookers,
@@ -161,7 +162,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return over_buffer(obj)
         if self._returns and (again := numpys.mapped(obj, kind)) is not None:
             return again
-        for rare in (self._one_of_a_kind, compiled, numpys, closed, artists, graphs, lookers, instances):
+        for rare in (self._one_of_a_kind, compiled, numpys, closed, artists, graphs, handlers, lookers, instances):
             found: tuple[Any, ...] | None = rare.reduced(obj, kind)
             if found is not None:
                 return found

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from greenkernel.store import handlers
 from greenkernel.store.arrays import Whole, is_plain_array
 from greenkernel.store.pickling import is_atom, is_single_dispatch
 
@@ -302,6 +303,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("class", lambda v: isinstance(v, type), _take_class, _put_class),
     ("dispatch", _dispatches, lambda v: list(v.registry.items()), _put_dispatch),
     ("function", lambda v: type(v) is types.FunctionType, _take_function, _put_function),
+    ("handler", handlers.is_loggers, handlers.settings, handlers.put_settings),
     ("plain", _is_plain, lambda _: None, lambda _target, _content: True),
     ("state", _has_state, _state, _put_state),
 )

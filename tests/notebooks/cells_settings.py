@@ -511,7 +511,33 @@ CASES = (
         ),
         cell="lg.setLevel(logging.DEBUG)",
         then=("lg.info('yes'); lg.handlers[0] is hh",),
-        skips=("hh",),
+    ),
+    Case(
+        shows="a handler that a name and a logger hold is one, whoever has made it",
+        before=(
+            code("""
+            import logging, sys
+            lg = logging.getLogger('held')
+            hh = logging.StreamHandler(sys.stdout)
+            hh.setFormatter(logging.Formatter('F %(message)s'))
+            lg.addHandler(hh)
+            lg.propagate = False
+            """),
+        ),
+        cell=code("""
+            hh.setLevel(logging.ERROR)
+            hh.setFormatter(logging.Formatter('G %(message)s'))
+            file = logging.FileHandler('held.log')
+            lg.addHandler(file)
+            lg.warning('to the file')
+            lg.error('to both')
+            lg.handlers[0] is hh, lg.handlers[1] is file
+            """),
+        then=(
+            "lg.error('again'); lg.handlers[0] is hh, lg.handlers[1] is file, len(lg.handlers)",
+            "lg.removeHandler(file); file.close(); hh.setLevel(0); lg.warning('on stdout only')",
+            "open('held.log').read()",
+        ),
     ),
     Case(
         shows="the environment and rcParams under names of their own",

@@ -7,6 +7,13 @@ from tests.notebooks.compare import Case, code
 CASES = (
     Case(shows="the shell of a shell line", cell="!echo ${BASH_VERSION:+bash} $0"),
     Case(
+        shows="how errors are shown is set in the cell",
+        cell="%xmode Minimal",
+        then=("1 / 0", "%xmode Context", "1 / 0"),
+        every=True,
+        fresh=True,
+    ),
+    Case(
         shows="aliases, earlier ones and one of the cell",
         before=("%alias hello echo hello %s\n%alias gone echo gone",),
         cell="%hello you\nhello = 1\n%unalias gone\n%alias bye echo bye %s and %s\nhello",

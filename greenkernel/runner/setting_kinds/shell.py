@@ -82,6 +82,7 @@ def _take_shell(_: Path) -> dict[str, Any]:
     plain = shell.display_formatter.formatters["text/plain"]
     future = shell.compile.flags & _FUTURE
     own = {"ast_node_interactivity": shell.ast_node_interactivity, "future": future}
+    own["xmode"] = shell.InteractiveTB.mode
     return {**own, **{name: getattr(plain, name) for name in _TEXT_TRAITS}}
 
 
@@ -91,6 +92,9 @@ def _put_shell(values: Values, _: Path) -> None:
     for name, value in values.items():
         if name == "future":
             shell.compile.flags |= value
+            continue
+        if name == "xmode":
+            shell.InteractiveTB.set_mode(mode=value)
             continue
         setattr(plain if name in _TEXT_TRAITS else shell, name, value)
 

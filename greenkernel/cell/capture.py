@@ -104,7 +104,7 @@ def capture(request: Request, namespace: Mapping[str, object], blobs: Blobs, fol
         dice=_dice(blobs, with_numpy=any(package.name == "numpy" for package in packages)),
         surroundings=store_settings(settings, blobs),
         not_sent=tuple(not_sent),
-        sources={name: "".join(linecache.getlines(name)) for name in names.files if _is_cells(name)},
+        sources={name: "".join(linecache.getlines(name)) for name in dumped.files if _is_cells(name)},
         folders=tuple(folders_below(folder)),
         front_end=_front_end(),
         owned=owners(sent, folder.resolve()),

@@ -57,7 +57,6 @@ class Names:
         imports: Top-level modules that it, or a notebook function that it uses, imports by a statement.
         why: For each name read: by whom.
         texts: What stands in texts of the cell and of the notebook's functions that it uses.
-        files: Names of the code's files of those functions.
         asks: Who asks for input, empty where nobody does.
         lists: True where it lists folders.
         computed: How the cell reaches names that its text does not tell, such as ``eval``; empty where it does not.
@@ -69,7 +68,6 @@ class Names:
     imports: tuple[str, ...]
     why: Mapping[str, str] = field(default_factory=dict)
     texts: frozenset[str] = frozenset()
-    files: frozenset[str] = frozenset()
     computed: str = ""
     asks: str = ""
     lists: bool = False
@@ -111,7 +109,6 @@ def analyse(python: str, namespace: Mapping[str, object]) -> Names:
         imports=tuple(sorted(imports | more_imports)),
         why=why,
         texts=frozenset(texts_in(tree)).union(*(_texts_of(code) for code in codes)),
-        files=frozenset(code.co_filename for code in codes),
         asks="" if "input" in namespace or "input" in bound else asks or asking,
         computed=computes_names(tree),
         lists=lists_folders(tree, codes),

@@ -12,6 +12,8 @@ _AT = re.compile(r"@([^\W\d]\w*)")
 _NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _SPACES = frozenset({"globals", "locals", "vars"})
 _LISTING = frozenset({"who", "whos", "who_ls", "run", "macro"})
+# Of doctest, unittest and frames.
+_LOOKING_THROUGH_MAIN = frozenset({"testmod", "loadTestsFromModule", "f_globals"})
 # Their argument, or what they run, is Python, or a name of which they tell.
 _PYTHON_LINE = {"time", "timeit", "prun", "memit", "mprun", "lprun"}
 _ABOUT_LINE = {"pinfo", "pinfo2", "pdef", "pdoc", "psource", "pfile"}
@@ -102,9 +104,23 @@ def computes_names(tree: ast.AST) -> str:
             magic = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
             if magic in _LISTING:
                 return f"%{magic}"
-        elif isinstance(node, ast.Import) and any(alias.name == "__main__" for alias in node.names):
+        elif isinstance(node, ast.Import | ast.ImportFrom | ast.Subscript) and _means_main(node):
             return "__main__"
+        elif isinstance(node, ast.Attribute) and node.attr in _LOOKING_THROUGH_MAIN:
+            return node.attr
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "unittest.main":
+            return "unittest.main"
     return ""
+
+
+def _means_main(node: ast.Import | ast.ImportFrom | ast.Subscript) -> bool:
+    """True where the notebook's own module is had: ``import __main__``, ``sys.modules[__name__]``."""
+    if isinstance(node, ast.Subscript):
+        own = ast.unparse(node.slice) in ("__name__", "'__main__'")
+        return own and isinstance(node.value, ast.Attribute) and node.value.attr == "modules"
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "__main__"
+    return any(alias.name == "__main__" for alias in node.names)
 
 
 def _names_of(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import struct
+import sys
 import types
 from typing import Any
 
@@ -27,6 +28,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         # Its own __setstate__ takes nothing, for the sake of files that are ten years old.
         make, args, state, items, pairs = value.__reduce_ex__(5)
         return make, args, state, items, pairs, _put
+    if kind.__module__ == "pint" and (registry := vars(kind).get("_REGISTRY")) is not None:
+        return _of_registry(value, kind, registry)
     if not _is_of_python_alone(kind) or hasattr(kind, "__setstate__"):
         return None
     if _has_its_own_way(kind) or kind.__flags__ & _HAS_OWN_LAYOUT:
@@ -36,6 +39,14 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if isinstance(getattr(kind, "__getattr__", None), types.FunctionType):
         return kind.__new__, (kind,), _attributes(value), None, None, _put
     return None
+
+
+def _of_registry(value: Any, kind: type, registry: Any) -> tuple[Any, ...] | None:
+    """A quantity or unit of a registry of the notebook's own: pint itself would make it one of the process's."""
+    if not _has_its_own_way(kind) or registry is sys.modules["pint"].get_application_registry().get():
+        return None
+    _, (_, *args) = value.__reduce__()
+    return kind, tuple(args)
 
 
 def _of_tuple(value: Any, kind: type) -> tuple[Any, ...] | None:

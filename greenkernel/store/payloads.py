@@ -47,6 +47,7 @@ class Dumped:
         sizes: Pickled bytes per name; what several names share is counted at the first.
         needed: Names that were added because a function or class among the objects uses them, and which one does.
         modules: Modules that the objects' classes and functions come from.
+        files: What the code of the functions among them is from.
         inner: Changeable objects inside of them.
     """
 
@@ -54,6 +55,7 @@ class Dumped:
     sizes: dict[str, int]
     needed: dict[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
     inner: Inner = field(default_factory=Inner)
 
 
@@ -178,7 +180,14 @@ class _Attempt:
         if follow:
             memo = {number: value for number, value in self.writer.memo.copy().values()}
             inner.fill(memo, iter(self.written.items()))
-        return Dumped(payload=payload, sizes=self.sizes, needed=self.added, modules=modules, inner=inner)
+        return Dumped(
+            payload=payload,
+            sizes=self.sizes,
+            needed=self.added,
+            modules=modules,
+            files=frozenset(self.writer.files),
+            inner=inner,
+        )
 
 
 def dump(

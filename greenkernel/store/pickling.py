@@ -126,6 +126,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         # Buffers that their reader copies, by ``id``.
         self.copied: dict[int, pickle.PickleBuffer] = {}
         self.modules: set[str] = set()
+        self.files: set[str] = set()
         self.needed: dict[str, str] = {}
         self.nans = Nans()
         self._one_of_a_kind = aliases.OneOfAKind(_can_be_copied, self.modules)
@@ -242,6 +243,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
     def _code(self, code: types.CodeType) -> Any:
         """Tracebacks show lines by the file's name."""
+        self.files.add(code.co_filename)
         make, args = self.dispatch_table[types.CodeType](code)
         return make, tuple(code.co_filename if arg == _NO_FILE else arg for arg in args)
 

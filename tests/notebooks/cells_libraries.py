@@ -18,6 +18,22 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="quantities stay those of their registry",
+        before=("import pint\nureg = pint.UnitRegistry()\nq = 3 * ureg.meter",),
+        cell=code("""
+            ureg.define("smoot = 1.7018 * meter")
+            t = ureg.Quantity(2, "second")
+            unit, speed = ureg.km, q / t
+            other = pint.get_application_registry().Quantity(1, "meter")
+            """),
+        then=(
+            "(q + 1 * ureg.meter).to('smoot').magnitude, speed.to('km/hour'), (q.to(unit), unit._REGISTRY is ureg)",
+            "type(speed) is ureg.Quantity, speed._REGISTRY is ureg, other.to('cm'), other._REGISTRY is ureg",
+        ),
+        every=True,
+        skips=("ureg", "speed", "t", "q", "unit", "other"),  # caches of the registry
+    ),
+    Case(
         shows="columns and copies of a frame that are written to are their own",
         before=(
             code("""

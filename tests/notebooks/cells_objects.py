@@ -21,6 +21,33 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="source of a class that the cell knows by an instance only",
+        before=("class Own:\n    def go(self):\n        return 1 / 0\n\nown = Own()",),
+        cell=code("""
+            import inspect, traceback
+            try:
+                own.go()
+            except ZeroDivisionError:
+                traceback.print_exc()
+            print(inspect.getsource(own.go))
+            """),
+    ),
+    Case(
+        shows="what looks through the notebook's own module",
+        before=(
+            'def double(x):\n    """\n    >>> double(1)\n    2\n    >>> double(2)\n    5\n    """\n    return x * 2',
+            "import unittest\nclass TestDouble(unittest.TestCase):\n"
+            "    def test_it(self):\n        self.assertEqual(double(2), 5)",
+        ),
+        cell="import doctest\ndoctest.testmod()",
+        then=(
+            "prog = unittest.main(argv=['x', '-q'], exit=False)",
+            "import sys, inspect\nsorted(n for n, _ in inspect.getmembers(sys.modules[__name__], inspect.isclass))",
+        ),
+        every=True,
+        numbers=False,
+    ),
+    Case(
         shows="arrays and memoryviews over memory of others",
         before=(
             code("""

@@ -63,26 +63,24 @@ def put(values: Mapping[str, Any], root: Path) -> None:
         for handler in mine.values():
             logger.removeHandler(handler)
         for place, encoding, handler_level, text, dates in handlers:
-            file = root / place.removeprefix(_FILE) if place.startswith(_FILE) else None
-            there = next_place(logger, place if file is None else file.name)
+            there = next_place(logger, Path(place.removeprefix(_FILE)).name)
             # The notebook may hold the one that it has, or that has just come back.
-            made = mine.get(there) or waiting(there)
-            if made is None:
-                made = (
-                    logging.StreamHandler()
-                    if file is None
-                    else logging.FileHandler(file, encoding=encoding, delay=True)
-                )
-            if isinstance(made, logging.FileHandler):
-                made.baseFilename = str(file)
-            elif isinstance(made, logging.StreamHandler):
-                made.setStream(getattr(sys, place))
-            made.setLevel(handler_level)
-            if text is None:
-                made.setFormatter(None)
-            elif made.formatter is None or (made.formatter._fmt, made.formatter.datefmt) != (text, dates):
-                made.setFormatter(logging.Formatter(text, dates))
-            logger.addHandler(made)
+            handler = _writing_to(place, encoding, root, mine.get(there) or waiting(there))
+            handler.setLevel(handler_level)
+            if (text, dates) != _words(handler):
+                handler.setFormatter(None if text is None else logging.Formatter(text, dates))
+            logger.addHandler(handler)
+
+
+def _writing_to(place: str, encoding: str | None, root: Path, known: logging.Handler | None) -> logging.Handler:
+    if place.startswith(_FILE):
+        file = str(root / place.removeprefix(_FILE))
+        made = known if isinstance(known, logging.FileHandler) else logging.FileHandler(file, "a", encoding, delay=True)
+        made.baseFilename = file
+        return made
+    stream = known if isinstance(known, logging.StreamHandler) else logging.StreamHandler()
+    stream.setStream(getattr(sys, place))
+    return stream
 
 
 def _loggers() -> dict[str, logging.Logger]:
@@ -95,10 +93,13 @@ def _described(logger: logging.Logger, root: Path) -> tuple[Any, ...]:
     for handler in logger.handlers:
         place = _place_of(handler, root)
         if place is not None:
-            form, encoding = handler.formatter, getattr(handler, "encoding", None)
-            words = (form._fmt, form.datefmt) if form else (None, None)
-            handlers.append((place, encoding, handler.level, *words))
+            handlers.append((place, getattr(handler, "encoding", None), handler.level, *_words(handler)))
     return logger.level, logger.disabled, logger.propagate, tuple(handlers)
+
+
+def _words(handler: logging.Handler) -> tuple[str | None, str | None]:
+    form = handler.formatter
+    return (form._fmt, form.datefmt) if form else (None, None)
 
 
 def _place_of(handler: logging.Handler, root: Path) -> str | None:

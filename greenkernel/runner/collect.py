@@ -25,6 +25,7 @@ from greenkernel.store.payloads import CannotTravelError, digest, dump
 from greenkernel.store.pickling import has_no_copies, is_atom
 from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import ImportedName, ModuleName, Shown
+from greenkernel.store.tensors import keeps_memory, place_of, wholes
 from greenkernel.store.updates import shape_of, update_of
 
 # The shape of what has another one by now: no object's.
@@ -163,6 +164,7 @@ class _Changes:
     entries: dict[str, object]
     references: dict[int, str]
     arrays: Mapping[str, Any]
+    tensors: Mapping[str, Any]
     parts: dict[str, tuple[str, object]]
     held: frozenset[str]
     deleted: tuple[str, ...]
@@ -184,6 +186,10 @@ class _Changes:
             owner = owner_of(array)
             if owner.nbytes == array.nbytes and array.flags.forc:
                 found.setdefault(id(owner), (array, content))
+        for name in self.references.values():
+            tensor, update = self.tensors.get(name), updates.get(name)
+            if tensor is not None and (update is None or keeps_memory(tensor, getattr(update, "content", None))):
+                found[place_of(tensor)] = tensor, None
         return found
 
 
@@ -279,20 +285,17 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         returned.inner_name(number): (returned.inner_key(number, owner), update)
         for number, (owner, update) in parts.items()
     }
+    there = {name: get() for name, get in before.values.items()}
+    there |= {returned.inner_name(number): part.value() for number, part in before.inner.items()}
     return _Changes(
         entries=entries,
         references=references,
-        arrays=_arrays(before),
+        arrays={name: value for name, value in there.items() if is_plain_array(value)},
+        tensors=dict(wholes(there)),
         parts=inner,
         held=before.held,
         deleted=deleted,
     )
-
-
-def _arrays(before: Before) -> dict[str, Any]:
-    there = {name: get() for name, get in before.values.items()}
-    there |= {returned.inner_name(number): part.value() for number, part in before.inner.items()}
-    return {name: value for name, value in there.items() if is_plain_array(value)}
 
 
 def _updates(

@@ -34,6 +34,7 @@ from greenkernel.store import (
     numpys,
     singletons,
     temporary,
+    tensors,
 )
 from greenkernel.store.arrays import (
     Known,
@@ -86,7 +87,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         namespace: The notebook's namespace; functions with these globals are written without them.
         references: ``id`` of objects that the reader has already, and their names.
         steady: Arrays among them that are there as they are here, or will be, by ``id`` of the owner of their memory:
-            new views of it are views of such an array there.
+            new views of it are views of such an array there. And tensors, by the address of their memory.
         proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
         returns: What nobody holds any more is written so that a new one is made.
         shared: Memory that several arrays share.
@@ -129,6 +130,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.files: set[str] = set()
         self.needed: dict[str, str] = {}
         self.nans = Nans()
+        self._memories = tensors.Memories()
         self._one_of_a_kind = aliases.OneOfAKind(_can_be_copied, self.modules)
 
     def reducer_override(self, obj: Any) -> Any:
@@ -149,6 +151,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return caches.reduced(obj)
         if kind is Whole or is_plain_array(obj):
             return self._array(obj)
+        if tensors.is_plain(obj):
+            return self._tensor(obj)
         if is_block(obj):
             return self._block(obj)
         if is_manager(obj):
@@ -305,6 +309,10 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         elif (view := self._shared.reduced(array)) is not None:
             return view
         return self._owned(array) if is_owner(array) else spread(array) or NotImplemented
+
+    def _tensor(self, tensor: Any) -> Any:
+        known = self._steady.get(tensors.place_of(tensor))
+        return self._memories.reduced(tensor) if known is None else tensors.part_of(tensor, known[0])
 
     def _owned(self, array: Any) -> Any:
         buffer, reduced = whole(array)
@@ -502,7 +510,7 @@ def on_gpu(value: object) -> bool:
     """True for a tensor of torch or an array of cupy in a GPU's memory, which no site has. Imports neither library."""
     kind = type(value)
     library = str(kind.__module__).partition(".")[0]
-    if library == "torch":
+    if library == "torch" and not kind.__name__.endswith("Storage"):  # which warns whoever looks at it
         return any(getattr(value, flag, False) is True for flag in _GPU_FLAGS)
     return library == "cupy" and kind.__name__ == "ndarray"
 

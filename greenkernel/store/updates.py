@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from greenkernel.store import handlers
+from greenkernel.store import handlers, tensors
 from greenkernel.store.arrays import Whole, is_plain_array
 from greenkernel.store.pickling import is_atom, is_single_dispatch
 
@@ -286,6 +286,7 @@ def _put_dispatch(target: Any, content: Any) -> bool:
 _Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, Any], bool]]
 _KINDS: tuple[_Kind, ...] = (
     ("array", _is_array, lambda a: Whole(a.view()) if is_plain_array(a) else a.view(), _put_array),
+    ("tensor", tensors.is_plain, tensors.content, tensors.put),
     ("list", lambda v: isinstance(v, list), list, _refill("extend")),
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),

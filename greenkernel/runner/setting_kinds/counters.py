@@ -48,7 +48,7 @@ def _places(name: str, module: object, inside: str) -> Iterator[str]:
     if top in _OF_THE_KERNEL or top in sys.stdlib_module_names:
         return
     for key, value in list(vars(module).items()):
-        if isinstance(value, type):
+        if issubclass(type(value), type):  # isinstance would ask the value, and some have a word to say to that
             if value.__module__ == name:
                 yield from (f"{key}.{inner}" for inner, one in list(vars(value).items()) if _counts(inner, one))
         elif _counts(key, value):

@@ -1,0 +1,209 @@
+"""Tensors of PyTorch in the CPU's memory: what shares memory shares it there, gradients come along, identity is kept.
+
+PyTorch's own pickling copies the bytes into the stream, parts tensors from arrays over the same memory, and forgets
+gradients. Nothing here imports torch by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_STAYED = "the graph of this tensor stayed where it was computed: compute it in the cell that calls backward()"
+
+
+def is_plain(value: object) -> bool:
+    """True for a dense tensor or parameter in the memory of the CPU, of no class of anybody's own."""
+    torch = _torch()
+    if torch is None or type(value) not in (torch.Tensor, torch.nn.Parameter):
+        return False
+    tensor: Any = value
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
+        return False
+    return not (tensor.is_conj() or tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
+class Memory:
+    """The memory that tensors have in common.
+
+    Args:
+        array: All of its bytes, as an array of numpy.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _storage, (self.array,)
+
+
+class Memories:
+    """The memories of the tensors that one writer has met."""
+
+    def __init__(self) -> None:
+        self._met: dict[int, Memory] = {}
+
+    def reduced(self, tensor: Any) -> tuple[Any, ...]:
+        """How to rebuild a tensor that `is_plain`."""
+        return _with_rest(tensor, (_made, (self._of(tensor), *_layout(tensor))))
+
+    def _of(self, tensor: Any) -> Memory:
+        storage = tensor.untyped_storage()
+        place = storage.data_ptr() or id(tensor)
+        if place not in self._met:
+            torch: Any = _torch()
+            self._met[place] = Memory(torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage).numpy())
+        return self._met[place]
+
+
+def part_of(tensor: Any, base: Any) -> tuple[Any, ...]:
+    """How to rebuild a tensor that looks at the memory of one that the reader has."""
+    return _with_rest(tensor, (_part, (base, *_layout(tensor))))
+
+
+def place_of(tensor: Any) -> int:
+    """The address of a tensor's memory."""
+    return int(tensor.untyped_storage().data_ptr())
+
+
+def wholes(there: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
+    """Those that are tensors with all of their memory to themselves, by name."""
+    for name, value in there.items():
+        if is_plain(value) and _is_whole(value) and place_of(value):
+            yield name, value
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a tensor has become.
+
+    Attributes:
+        tensor: Another one over its memory.
+        grad: Its gradient.
+        requires: Whether it wants one; None where it was computed from others.
+        attributes: Its ``__dict__``.
+    """
+
+    tensor: Any
+    grad: Any
+    requires: bool | None
+    attributes: dict[str, Any]
+
+
+def content(tensor: Any) -> Content:
+    """What `put` puts into another tensor."""
+    requires = tensor.requires_grad if tensor.is_leaf else None
+    return Content(tensor.detach(), _grad(tensor), requires, dict(vars(tensor)))
+
+
+def put(target: Any, new: Content) -> bool:
+    """Let a tensor become what another one has; what looks at its memory sees it."""
+    mine, theirs = target.data, new.tensor
+    if not _is_same_kind(mine, theirs):
+        target.data = theirs
+    elif mine.data_ptr() != theirs.data_ptr():
+        mine.copy_(theirs)
+    if new.requires is not None and target.is_leaf:
+        target.requires_grad_(new.requires)
+        target.grad = new.grad
+    vars(target).clear()
+    vars(target).update(new.attributes)
+    return True
+
+
+def keeps_memory(before: Any, update: object) -> bool:
+    """True where an update's content goes into the memory that a tensor has."""
+    return isinstance(update, Content) and _is_same_kind(before, update.tensor)
+
+
+def _is_same_kind(one: Any, other: Any) -> bool:
+    return bool(one.dtype == other.dtype and one.shape == other.shape and one.stride() == other.stride())
+
+
+def _torch() -> Any:
+    # Half loaded while it is imported by another thread.
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "nn") else None
+
+
+def _grad(tensor: Any) -> Any:
+    return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
+
+
+def _layout(tensor: Any) -> tuple[Any, ...]:
+    torch: Any = _torch()
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    graph = None if tensor.is_leaf else type(tensor.grad_fn).__name__
+    is_parameter = type(tensor) is torch.nn.Parameter
+    size, stride = tuple(tensor.shape), tuple(tensor.stride())
+    return dtype, tensor.storage_offset(), size, stride, is_parameter, tensor.requires_grad, graph
+
+
+def _with_rest(tensor: Any, reduced: tuple[Any, Any]) -> tuple[Any, ...]:
+    grad, attributes = _grad(tensor), vars(tensor)
+    if grad is None and not attributes:
+        return reduced
+    return *reduced, (grad, dict(attributes)), None, None, _put_rest
+
+
+def _put_rest(tensor: Any, rest: tuple[Any, dict[str, Any]]) -> None:
+    grad, attributes = rest
+    if grad is not None:
+        tensor.grad = grad
+    vars(tensor).update(attributes)
+
+
+def _is_whole(tensor: Any) -> bool:
+    return bool(tensor.is_contiguous() and tensor.nbytes == tensor.untyped_storage().nbytes())
+
+
+def _storage(array: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(array).untyped_storage()
+
+
+def _part(base: Any, *layout: Any) -> Any:
+    return _made((base if _is_whole(base) else base.contiguous().clone()).untyped_storage(), *layout)
+
+
+def _made(
+    storage: Any,
+    dtype: str,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    is_parameter: bool,
+    requires: bool,
+    graph: str | None,
+) -> Any:
+    import torch
+
+    made = torch.empty(0, dtype=getattr(torch, dtype), device="cpu").set_(storage, offset, size, stride)
+    if is_parameter:
+        return torch.nn.Parameter(made, requires_grad=requires)
+    if graph is not None:
+        with torch.enable_grad():
+            return _graph(graph).apply(made, torch.empty((), device="cpu", requires_grad=True))
+    return made.requires_grad_(requires)
+
+
+@functools.cache
+def _graph(name: str) -> Any:
+    """Stands for what a tensor was computed by: looks like it, and says what to do where it is asked."""
+    import torch
+
+    class Graph(torch.autograd.Function):  # type: ignore[misc]  # has no types here
+        @staticmethod
+        def forward(_: Any, value: Any, _anchor: Any) -> Any:
+            return value
+
+        @staticmethod
+        def backward(_: Any, *_grads: Any) -> Any:
+            raise RuntimeError(_STAYED)
+
+    Graph._backward_cls.__name__ = name
+    return Graph

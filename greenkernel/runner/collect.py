@@ -25,7 +25,7 @@ from greenkernel.store.payloads import CannotTravelError, digest, dump
 from greenkernel.store.pickling import has_no_copies, is_atom
 from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import ImportedName, ModuleName, Shown
-from greenkernel.store.tensors import keeps_memory, place_of, wholes
+from greenkernel.store.tensors import became, place_of, wholes
 from greenkernel.store.updates import shape_of, update_of
 
 # The shape of what has another one by now: no object's.
@@ -187,9 +187,8 @@ class _Changes:
             if owner.nbytes == array.nbytes and array.flags.forc:
                 found.setdefault(id(owner), (array, content))
         for name in self.references.values():
-            tensor, update = self.tensors.get(name), updates.get(name)
-            if tensor is not None and (update is None or keeps_memory(tensor, getattr(update, "content", None))):
-                found[place_of(tensor)] = tensor, None
+            if (tensor := self.tensors.get(name)) is not None:
+                found[place_of(tensor)] = tensor, became(getattr(updates.get(name), "content", None))
         return found
 
 

@@ -85,7 +85,7 @@ class Whole:
 
 
 # An array that the reader has, and what it has become and will be there in a moment; None: what it is there already.
-Known = tuple[Any, Whole | None]
+Known = tuple[Any, Any]
 
 
 def part_of(array: Any, known: Known) -> tuple[Any, ...]:

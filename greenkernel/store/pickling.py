@@ -151,6 +151,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return caches.reduced(obj)
         if kind is Whole or is_plain_array(obj):
             return self._array(obj)
+        if kind is tensors.Became:
+            return self._memories.reduced(obj.tensor)
         if tensors.is_plain(obj):
             return self._tensor(obj)
         if is_block(obj):
@@ -312,7 +314,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
 
     def _tensor(self, tensor: Any) -> Any:
         known = self._steady.get(tensors.place_of(tensor))
-        return self._memories.reduced(tensor) if known is None else tensors.part_of(tensor, known[0])
+        return self._memories.reduced(tensor) if known is None else tensors.part_of(tensor, known)
 
     def _owned(self, array: Any) -> Any:
         buffer, reduced = whole(array)

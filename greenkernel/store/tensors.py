@@ -26,12 +26,20 @@ def is_plain(value: object) -> bool:
     return not (tensor.is_conj() or tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
+def is_optimizer(value: object) -> bool:
+    """True for one of PyTorch's: its own state forgets what schedulers and hooks have put into it."""
+    torch = _torch()
+    return torch is not None and isinstance(value, torch.optim.Optimizer)
+
+
 class Memory:
     """The memory that tensors have in common.
 
     Args:
         array: All of its bytes, as an array of numpy.
     """
+
+    __slots__ = ("array",)  # what has a __dict__ is taken for something that cells can change
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -59,9 +67,15 @@ class Memories:
         return self._met[place]
 
 
-def part_of(tensor: Any, base: Any) -> tuple[Any, ...]:
-    """How to rebuild a tensor that looks at the memory of one that the reader has."""
-    return _with_rest(tensor, (_part, (base, *_layout(tensor))))
+def part_of(tensor: Any, known: tuple[Any, Became | None]) -> tuple[Any, ...]:
+    """How to rebuild a tensor that looks at the memory of one that the reader has.
+
+    Args:
+        tensor: The one to rebuild.
+        known: The one that the reader has, and what it has become; None: what it is there already.
+    """
+    base, content = known
+    return _with_rest(tensor, (_part, (base, _kind(base), content, *_layout(tensor))))
 
 
 def place_of(tensor: Any) -> int:
@@ -76,12 +90,25 @@ def wholes(there: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+class Became:
+    """A tensor that is written with its bytes, also where the reader has one with this memory; read as a tensor.
+
+    Args:
+        tensor: Another one over the memory: who knows the tensor itself must not take this for a reference to it.
+    """
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What a tensor has become.
 
     Attributes:
-        tensor: Another one over its memory.
+        tensor: What it is, `Became` until it is read.
         grad: Its gradient.
         requires: Whether it wants one; None where it was computed from others.
         attributes: Its ``__dict__``.
@@ -96,16 +123,16 @@ class Content:
 def content(tensor: Any) -> Content:
     """What `put` puts into another tensor."""
     requires = tensor.requires_grad if tensor.is_leaf else None
-    return Content(tensor.detach(), _grad(tensor), requires, dict(vars(tensor)))
+    return Content(Became(tensor.detach()), _grad(tensor), requires, dict(vars(tensor)))
 
 
 def put(target: Any, new: Content) -> bool:
     """Let a tensor become what another one has; what looks at its memory sees it."""
     mine, theirs = target.data, new.tensor
-    if not _is_same_kind(mine, theirs):
-        target.data = theirs
-    elif mine.data_ptr() != theirs.data_ptr():
+    if _kind(mine) == _kind(theirs):
         mine.copy_(theirs)
+    else:
+        target.data = theirs
     if new.requires is not None and target.is_leaf:
         target.requires_grad_(new.requires)
         target.grad = new.grad
@@ -114,19 +141,19 @@ def put(target: Any, new: Content) -> bool:
     return True
 
 
-def keeps_memory(before: Any, update: object) -> bool:
-    """True where an update's content goes into the memory that a tensor has."""
-    return isinstance(update, Content) and _is_same_kind(before, update.tensor)
+def became(update: object) -> Became | None:
+    """What a tensor has become by an update of it; None for those of others."""
+    return update.tensor if isinstance(update, Content) else None
 
 
-def _is_same_kind(one: Any, other: Any) -> bool:
-    return bool(one.dtype == other.dtype and one.shape == other.shape and one.stride() == other.stride())
+def _kind(tensor: Any) -> tuple[Any, ...]:
+    return tensor.dtype, tuple(tensor.shape), tuple(tensor.stride())
 
 
 def _torch() -> Any:
     # Half loaded while it is imported by another thread.
     torch = sys.modules.get("torch")
-    return torch if hasattr(torch, "nn") else None
+    return torch if hasattr(torch, "optim") else None
 
 
 def _grad(tensor: Any) -> Any:
@@ -166,8 +193,9 @@ def _storage(array: Any) -> Any:
     return torch.from_numpy(array).untyped_storage()
 
 
-def _part(base: Any, *layout: Any) -> Any:
-    return _made((base if _is_whole(base) else base.contiguous().clone()).untyped_storage(), *layout)
+def _part(base: Any, kind: tuple[Any, ...], content: Any, *layout: Any) -> Any:
+    there = base if _kind(base) == kind and _is_whole(base) else content if content is not None else base.clone()
+    return _made(there.untyped_storage(), *layout)
 
 
 def _made(

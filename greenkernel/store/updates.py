@@ -166,6 +166,8 @@ def _put_function(target: types.FunctionType, content: dict[str, Any]) -> bool:
 def _is_plain(value: Any) -> bool:
     """True where ``__dict__`` is all there is, and pickle is not told otherwise."""
     kind = type(value)
+    if tensors.is_optimizer(value):
+        return True
     small = kind.__basicsize__ == _Plain.__basicsize__ and kind.__itemsize__ == 0
     usual = all(
         getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__", "__getstate__")

@@ -18,7 +18,7 @@ from greenkernel.runner.execute import Outcome
 from greenkernel.runner.surroundings import Taken, pickled
 from greenkernel.runner.trouble import chain_of, text_of
 from greenkernel.store import returned
-from greenkernel.store.arrays import Known, Whole, is_plain_array, owner_of
+from greenkernel.store.arrays import Known, Whole, address_of, is_plain_array, owner_of
 from greenkernel.store.blobs import Blobs
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import CannotTravelError, digest, dump
@@ -186,6 +186,7 @@ class _Changes:
             owner = owner_of(array)
             if owner.nbytes == array.nbytes and array.flags.forc:
                 found.setdefault(id(owner), (array, content))
+                found[address_of(array)] = array, content
         for name in self.references.values():
             if (tensor := self.tensors.get(name)) is not None:
                 found[place_of(tensor)] = tensor, became(getattr(updates.get(name), "content", None))

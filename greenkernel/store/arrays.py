@@ -56,7 +56,7 @@ def over_buffer(value: Any) -> tuple[Any, ...] | None:
     whole = memoryview(root).cast("B")
     if type(value) is not memoryview:
         numpy: Any = sys.modules["numpy"]
-        offset = _address(value) - _address(numpy.frombuffer(root, "u1"))
+        offset = address_of(value) - address_of(numpy.frombuffer(root, "u1"))
         own = bool(value.flags.writeable)
         return as_over, (root, value.dtype, value.shape, value.strides, offset, own)
     if not value.c_contiguous or value.readonly or not value.nbytes:
@@ -65,7 +65,8 @@ def over_buffer(value: Any) -> tuple[Any, ...] | None:
     return as_memory, (root, offset, value.nbytes, value.format, value.shape)
 
 
-def _address(of: Any) -> int:
+def address_of(of: Any) -> int:
+    """The address of an array's first element."""
     return int(of.__array_interface__["data"][0])
 
 
@@ -91,7 +92,7 @@ Known = tuple[Any, Any]
 def part_of(array: Any, known: Known) -> tuple[Any, ...]:
     """How to rebuild a view of an array that the reader has."""
     base, content = known
-    offset = int(array.__array_interface__["data"][0]) - int(base.__array_interface__["data"][0])
+    offset = address_of(array) - address_of(base)
     layout = (base.dtype, base.shape, base.strides)
     own = bool(array.flags.writeable)
     return as_part, (base, layout, array.dtype, array.shape, array.strides, offset, own, content)
@@ -121,13 +122,13 @@ def spread(array: Any) -> tuple[Any, ...] | None:
     low, high = extent(compact)
     if high - low > _GAPS_MOST * compact.nbytes:
         return None
-    offset = int(compact.__array_interface__["data"][0]) - low
+    offset = address_of(compact) - low
     return as_spread, (compact.copy(), array.shape, array.strides, high - low, offset, bool(array.flags.writeable))
 
 
 def extent(array: Any) -> tuple[int, int]:
     """First address of an array's memory and the one after its last byte."""
-    low = high = int(array.__array_interface__["data"][0])
+    low = high = address_of(array)
     for length, stride in zip(array.shape, array.strides, strict=True):
         reach = (length - 1) * stride
         low, high = (low + reach, high) if reach < 0 else (low, high + reach)
@@ -181,7 +182,7 @@ class Shared:
         if index < 0 or high > self.regions[index].high:
             return None
         region = self.regions[index]
-        offset = int(array.__array_interface__["data"][0]) - region.low
+        offset = address_of(array) - region.low
         return as_view, (region, array.dtype, array.shape, array.strides, offset, bool(array.flags.writeable))
 
 

@@ -13,7 +13,7 @@ import sys
 import types
 from typing import Any
 
-from greenkernel.store.tensors import is_optimizer
+from greenkernel.store.tensors import is_optimizer, scripted
 
 _POINTER_BYTES = struct.calcsize("P")
 
@@ -32,6 +32,8 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
         return make, args, state, items, pairs, _put
     if kind.__module__ == "pint" and (registry := vars(kind).get("_REGISTRY")) is not None:
         return _of_registry(value, kind, registry)
+    if (script := scripted(value, kind)) is not None:
+        return script
     if is_optimizer(value):
         return _bare, (kind,), _attributes(value), None, None, _put
     if not _is_of_python_alone(kind) or hasattr(kind, "__setstate__"):

@@ -228,7 +228,7 @@ def dump(
     attempts = [attempt]
     try:
         attempt.run(objects, follow=follow)
-        shared = Shared.among(attempt.writer.arrays)
+        shared = Shared.among(attempt.writer.sharing())
         numbers_nans = has_nans(attempt.head.getbuffer())
         if shared.regions or numbers_nans:
             # The first attempt stays alive: it keeps the arrays alive whose addresses are known now.

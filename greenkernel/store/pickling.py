@@ -87,7 +87,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         namespace: The notebook's namespace; functions with these globals are written without them.
         references: ``id`` of objects that the reader has already, and their names.
         steady: Arrays among them that are there as they are here, or will be, by ``id`` of the owner of their memory:
-            new views of it are views of such an array there. And tensors, by the address of their memory.
+            new views of it are views of such an array there. And by the address of their memory, for tensors, whether
+            arrays or tensors.
         proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
         returns: What nobody holds any more is written so that a new one is made.
         shared: Memory that several arrays share.
@@ -118,7 +119,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self._here = Here()
         # A variable that several functions share is one cell; its stand-in is filled once all of them are made.
         self._cells: dict[int, tuple[types.CellType, types.CellType]] = {}
-        self.arrays: list[Any] = []
+        self._arrays: list[Any] = []
+        self._over_buffers: list[Any] = []
         # Names of objects that were referred to, and the objects.
         self.used: set[str] = set()
         self.referred: dict[str, object] = {}
@@ -304,22 +306,35 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         base = owner_of(array)
         if base is not array and id(base) in self._steady:
             return part_of(array, self._steady[id(base)])
-        if (found := over_buffer(array)) is not None:
-            return found
-        if self._shared is None:
-            self.arrays.append(array)
-        elif (view := self._shared.reduced(array)) is not None:
+        if tensors.is_plain(base.base) and not self._memories.has(array):
+            known = self._steady.get(tensors.place_of(base.base))
+            if known is not None and tensors.is_plain(known[0]):
+                return tensors.array_of(array, base.base, known)
+        if self._shared is not None and (view := self._shared.reduced(array)) is not None:
             return view
+        if (found := over_buffer(array)) is not None:
+            self._over_buffers.append(array)
+            return found
+        self._arrays.append(array)
         return self._owned(array) if is_owner(array) else spread(array) or NotImplemented
 
     def _tensor(self, tensor: Any) -> Any:
         known = self._steady.get(tensors.place_of(tensor))
-        return self._memories.reduced(tensor) if known is None else tensors.part_of(tensor, known)
+        if known is None or is_plain_array(known[0]):
+            return self._memories.reduced(tensor, over=None if known is None else known[0])
+        return tensors.part_of(tensor, known)
 
     def _owned(self, array: Any) -> Any:
         buffer, reduced = whole(array)
         self.copied[id(buffer)] = buffer
         return reduced
+
+    def sharing(self) -> list[Any]:
+        """Arrays that may share memory with others, as no object says that they do.
+
+        Those over a buffer of the language's share it by that object, unless a tensor looks there, too.
+        """
+        return [*self._arrays, *(self._over_buffers if self._memories else ())]
 
     def _refer(self, name: str, obj: object) -> None:
         self.used.add(name)

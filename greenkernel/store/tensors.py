@@ -7,10 +7,13 @@ gradients. Nothing here imports torch by itself.
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+from greenkernel.store.arrays import address_of, as_view, bytes_of
 
 _STAYED = "the graph of this tensor stayed where it was computed: compute it in the cell that calls backward()"
 
@@ -30,6 +33,22 @@ def is_optimizer(value: object) -> bool:
     """True for one of PyTorch's: its own state forgets what schedulers and hooks have put into it."""
     torch = _torch()
     return torch is not None and isinstance(value, torch.optim.Optimizer)
+
+
+def scripted(value: Any, kind: type) -> tuple[Any, ...] | None:
+    """How to rebuild a module that TorchScript has compiled; None for all else."""
+    if kind.__module__ != "torch.jit._script" or kind.__name__ != "RecursiveScriptModule":
+        return None
+    file = io.BytesIO()
+    torch: Any = _torch()
+    torch.jit.save(value, file)
+    return _script, (file.getvalue(),)
+
+
+def _script(data: bytes) -> Any:
+    import torch
+
+    return torch.jit.load(io.BytesIO(data))
 
 
 class Memory:
@@ -53,18 +72,45 @@ class Memories:
 
     def __init__(self) -> None:
         self._met: dict[int, Memory] = {}
+        self._arrays: set[int] = set()
 
-    def reduced(self, tensor: Any) -> tuple[Any, ...]:
-        """How to rebuild a tensor that `is_plain`."""
+    def __len__(self) -> int:
+        return len(self._met)
+
+    def has(self, array: Any) -> bool:
+        """True for an array that is itself what a memory is written as."""
+        return id(array) in self._arrays
+
+    def reduced(self, tensor: Any, over: Any = None) -> tuple[Any, ...]:
+        """How to rebuild a tensor that `is_plain`.
+
+        Args:
+            tensor: The tensor.
+            over: An array whose memory it looks at, from the first byte on.
+        """
+        if over is not None:
+            self._met.setdefault(place_of(tensor), Memory(bytes_of(over)[: tensor.untyped_storage().nbytes()]))
         return _with_rest(tensor, (_made, (self._of(tensor), *_layout(tensor))))
 
     def _of(self, tensor: Any) -> Memory:
         storage = tensor.untyped_storage()
         place = storage.data_ptr() or id(tensor)
         if place not in self._met:
-            torch: Any = _torch()
-            self._met[place] = Memory(torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage).numpy())
+            self._met[place] = Memory(_bytes_in(storage))
+            self._arrays.add(id(self._met[place].array))
         return self._met[place]
+
+
+def is_generator(value: object) -> bool:
+    """True for a random generator of PyTorch's in the CPU's memory."""
+    torch = _torch()
+    return torch is not None and type(value) is torch.Generator and cast("Any", value).device.type == "cpu"
+
+
+def put_generator(target: Any, state: Any) -> bool:
+    """Let a generator go on where another one is."""
+    target.set_state(state)
+    return True
 
 
 def part_of(tensor: Any, known: tuple[Any, Became | None]) -> tuple[Any, ...]:
@@ -76,6 +122,20 @@ def part_of(tensor: Any, known: tuple[Any, Became | None]) -> tuple[Any, ...]:
     """
     base, content = known
     return _with_rest(tensor, (_part, (base, _kind(base), content, *_layout(tensor))))
+
+
+def array_of(array: Any, base: Any, known: tuple[Any, Became | None]) -> tuple[Any, ...]:
+    """How to rebuild an array that looks at the memory of a tensor that the reader has.
+
+    Args:
+        array: The array to rebuild.
+        base: A tensor here with this memory.
+        known: As in `part_of`.
+    """
+    there, content = known
+    offset = address_of(array) - place_of(base)
+    layout = (array.dtype, array.shape, array.strides, offset, bool(array.flags.writeable))
+    return _array, (there, _kind(there), content, *layout)
 
 
 def place_of(tensor: Any) -> int:
@@ -135,6 +195,8 @@ def put(target: Any, new: Content) -> bool:
         target.data = theirs
     if new.requires is not None and target.is_leaf:
         target.requires_grad_(new.requires)
+        if new.grad is not None and _kind(new.grad)[:2] != _kind(target)[:2]:
+            new.grad.data = target.data.clone()  # one that is here and becomes what it is there after this one
         target.grad = new.grad
     vars(target).clear()
     vars(target).update(new.attributes)
@@ -187,6 +249,12 @@ def _is_whole(tensor: Any) -> bool:
     return bool(tensor.is_contiguous() and tensor.nbytes == tensor.untyped_storage().nbytes())
 
 
+def _bytes_in(storage: Any) -> Any:
+    import torch
+
+    return torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage).numpy()
+
+
 def _storage(array: Any) -> Any:
     import torch
 
@@ -194,8 +262,16 @@ def _storage(array: Any) -> Any:
 
 
 def _part(base: Any, kind: tuple[Any, ...], content: Any, *layout: Any) -> Any:
+    return _made(_memory(base, kind, content), *layout)
+
+
+def _array(base: Any, kind: tuple[Any, ...], content: Any, *layout: Any) -> Any:
+    return as_view(_bytes_in(_memory(base, kind, content)), *layout)
+
+
+def _memory(base: Any, kind: tuple[Any, ...], content: Any) -> Any:
     there = base if _kind(base) == kind and _is_whole(base) else content if content is not None else base.clone()
-    return _made(there.untyped_storage(), *layout)
+    return there.untyped_storage()
 
 
 def _made(

@@ -289,6 +289,7 @@ _Kind = tuple[str, Callable[[Any], bool], Callable[[Any], Any], Callable[[Any, A
 _KINDS: tuple[_Kind, ...] = (
     ("array", _is_array, lambda a: Whole(a.view()) if is_plain_array(a) else a.view(), _put_array),
     ("tensor", tensors.is_plain, tensors.content, tensors.put),
+    ("tensors' generator", tensors.is_generator, lambda v: v.get_state(), tensors.put_generator),
     ("list", lambda v: isinstance(v, list), list, _refill("extend")),
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
     ("set", lambda v: isinstance(v, set), set, _refill("update")),

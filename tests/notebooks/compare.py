@@ -53,6 +53,7 @@ class Case:
         skips: Names that are not compared.
         fresh: The kernels are replaced afterwards.
         stumbles: A cell before ends with an error, and is meant to.
+        needs: A library without which it is skipped.
         refused: The magic refuses the cell with these words, and nothing has changed.
         differs: What is not yet as in a plain cell.
     """
@@ -72,6 +73,7 @@ class Case:
     skips: tuple[str, ...] = ()
     fresh: bool = False
     stumbles: bool = False
+    needs: str = ""
     refused: str = ""
     differs: str = ""
 

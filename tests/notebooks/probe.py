@@ -89,6 +89,8 @@ class _Memo:
             return self._class(value, at)
         if module == "numpy" and hasattr(value, "__array_interface__") and hasattr(value, "strides"):
             return self._array(value, at)
+        if module == "torch" and hasattr(value, "untyped_storage") and str(value.layout) == "torch.strided":
+            return self._tensor(value, at)
         if module == "pandas" and hasattr(value, "to_dict") and hasattr(value, "index"):
             return self._table(value, at)
         if module in ("matplotlib", "threading", "_thread", "pandas", "asyncio"):
@@ -116,6 +118,14 @@ class _Memo:
         home = "here" if value.__globals__ is self._space else "elsewhere"
         place = (plain(code.co_filename), code.co_firstlineno)
         return [*head, home, *place, text, *(self.describe(v, f"{at}.part{i}") for i, v in enumerate(rest))]
+
+    def _tensor(self, value: Any, at: str) -> list[Any]:
+        content = bytes(value.detach().cpu().contiguous().clone().untyped_storage())
+        graph = type(value.grad_fn).__name__
+        about = (str(value.dtype), list(value.shape), list(value.stride()), value.requires_grad, value.is_leaf, graph)
+        grad = self.describe(value.grad, f"{at}.grad") if value.is_leaf else None
+        digest = hashlib.sha1(content).hexdigest()[:12]
+        return [type(value).__name__, *about, digest, plain(repr(value))[:80], grad, *self._attributes(value, at)]
 
     def _class(self, value: type, at: str) -> list[Any]:
         head = ["class", value.__module__, value.__qualname__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.notebooks import (
     cells_patches,
     cells_settings,
     cells_strangers,
+    cells_torch,
 )
 from tests.notebooks.compare import Case, Pair
 
@@ -32,12 +34,15 @@ TABLES = (
     cells_settings,
     cells_strangers,
     cells_patches,
+    cells_torch,
 )
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.CASES)
 
 
 def _param(case: Case) -> object:
     marks = [pytest.mark.xfail(strict=True, raises=AssertionError, reason=case.differs)] if case.differs else []
+    if case.needs and importlib.util.find_spec(case.needs) is None:
+        marks = [pytest.mark.skip(reason=f"{case.needs} is not installed")]
     return pytest.param(case, id=case.shows.replace(" ", "_").replace("/", "_")[:80], marks=marks)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from greenkernel.store.frames import is_manager, is_of_block
+from greenkernel.store.tensors import is_memory
 
 # More objects than these are not followed one by one: the larger ones above them are.
 _MOST = 20_000
@@ -89,11 +90,13 @@ def _is_changeable(value: object) -> bool:
         return False
     if isinstance(value, types.FunctionType):
         return value.__module__ == "__main__"
-    if isinstance(value, list | dict | set | bytearray | deque):
+    if isinstance(value, dict):
+        return "__builtins__" not in value  # the names of a function's module, which are no value
+    if isinstance(value, list | set | bytearray | deque):
         return True
     numpy, random = sys.modules.get("numpy"), sys.modules.get("numpy.random")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return not is_of_block(value)
     if random is not None and isinstance(value, random.Generator | random.RandomState):
         return True
-    return hasattr(value, "__dict__") and not is_manager(value)
+    return hasattr(value, "__dict__") and not is_manager(value) and not is_memory(value)

@@ -29,6 +29,11 @@ def is_plain(value: object) -> bool:
     return not (tensor.is_conj() or tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
+def is_memory(value: object) -> bool:
+    """True for what tensors have in common: they speak for it."""
+    return type(value).__module__ == "torch.storage"
+
+
 def is_optimizer(value: object) -> bool:
     """True for one of PyTorch's: its own state forgets what schedulers and hooks have put into it."""
     torch = _torch()

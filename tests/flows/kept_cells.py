@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from textwrap import dedent
+
+import pytest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,7 @@ class Cell:
         cell: The cell.
         points: Snapshots that can be taken of it: at least so many.
         why_not: Words of the reason, where a part of it cannot be kept.
+        needs: A library without which it is skipped.
         skips: Names that may differ, for they depend on the time; ``(errors)`` is what is written to stderr.
     """
 
@@ -24,6 +28,7 @@ class Cell:
     points: int
     setup: str = ""
     why_not: str = ""
+    needs: str = ""
     skips: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -1049,4 +1054,47 @@ CELLS = (
             """,
         points=3,
     ),
+    Cell(
+        shows="an epoch loop of PyTorch",
+        needs="torch",
+        setup="""
+            import torch, torch.nn as nn, torch.nn.functional as F
+            from torch.utils.data import DataLoader, TensorDataset
+            torch.manual_seed(0)
+            X = torch.randn(256, 8)
+            y = X @ torch.randn(8, 1)
+            model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 1))
+            opt = torch.optim.Adam(model.parameters(), lr=1e-2)
+            sched = torch.optim.lr_scheduler.StepLR(opt, 3, 0.5)
+            loader = DataLoader(TensorDataset(X, y), batch_size=64, shuffle=True)
+            weight = model[0].weight
+            """,
+        cell="""
+            losses = []
+            for epoch in range(6):
+                for xb, yb in loader:
+                    opt.zero_grad()
+                    loss = F.mse_loss(model(xb), yb)
+                    loss.backward()
+                    opt.step()
+                sched.step()
+                losses.append(loss.item())
+                print(epoch, losses[-1])
+            weight is model[0].weight
+            """,
+        points=7,
+    ),
 )
+
+
+def parameters() -> list[object]:
+    """The cells as parameters of a test."""
+    return [
+        pytest.param(cell, id=cell.shows.replace(" ", "_")[:70], marks=_marks(cell.needs) if cell.needs else ())
+        for cell in CELLS
+    ]
+
+
+def _marks(library: str) -> list[pytest.MarkDecorator]:
+    there = importlib.util.find_spec(library) is not None
+    return [pytest.mark.soak, pytest.mark.skipif(not there, reason=f"{library} is not installed")]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.flows.interrupted import tried
-from tests.flows.kept_cells import CELLS, Cell
+from tests.flows.kept_cells import Cell, parameters
 from tests.flows.programs import program
 
 pytestmark = [pytest.mark.slow]
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])
+@pytest.mark.parametrize("cell", parameters())
 def test_gone_on_with_from_every_point(cell: Cell, tmp_path: Path) -> None:
     """Names, text, displays, files and errors are those of a straight run, and there are enough points."""
     trial = tried(cell.setup, cell.cell, tmp_path, most=5, skips=cell.skips)

@@ -16,7 +16,7 @@ from greenkernel.home import Home
 from greenkernel.records import RunState
 from tests.flows.conftest import controllers
 from tests.flows.interrupted import tried
-from tests.flows.kept_cells import CELLS, Cell
+from tests.flows.kept_cells import Cell, parameters
 from tests.flows.test_conduct import test_crashes_and_faults as crashes_and_faults
 from tests.flows.test_moved_cells import RUNS, killed_at_random, losing_home
 from tests.flows.test_product import SLOW_FOREST, data, quick, runner_pid, same_forest, started
@@ -43,7 +43,7 @@ def test_killed_at_more_moments(seed: int, losing_home: Home, tmp_path: Path) ->
     killed_at_random([seed], losing_home, tmp_path)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=[cell.shows.replace(" ", "_")[:70] for cell in CELLS])
+@pytest.mark.parametrize("cell", parameters())
 def test_gone_on_with_from_really_every_point(cell: Cell, tmp_path: Path) -> None:
     """Where make test takes five points of a cell."""
     assert [] == tried(cell.setup, cell.cell, tmp_path, most=200, skips=cell.skips).differences()

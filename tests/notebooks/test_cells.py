@@ -40,9 +40,12 @@ CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.CASES
 
 
 def _param(case: Case) -> object:
-    marks = [pytest.mark.xfail(strict=True, raises=AssertionError, reason=case.differs)] if case.differs else []
-    if case.needs and importlib.util.find_spec(case.needs) is None:
-        marks = [pytest.mark.skip(reason=f"{case.needs} is not installed")]
+    marks: list[pytest.MarkDecorator] = (
+        [pytest.mark.xfail(strict=True, raises=AssertionError, reason=case.differs)] if case.differs else []
+    )
+    if case.needs:
+        there = importlib.util.find_spec(case.needs) is not None
+        marks += [pytest.mark.soak, pytest.mark.skipif(not there, reason=f"{case.needs} is not installed")]
     return pytest.param(case, id=case.shows.replace(" ", "_").replace("/", "_")[:80], marks=marks)
 
 

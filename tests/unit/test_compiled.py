@@ -10,6 +10,7 @@ import pytest
 from greenkernel.store.pickling import Reader, Writer
 
 numba = pytest.importorskip("numba")
+pytestmark = pytest.mark.soak
 
 CELL = """
 from numba import njit

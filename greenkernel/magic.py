@@ -256,7 +256,10 @@ class Magics:
         from greenkernel.notebook.errors import name_cell
 
         number = self._cell_number()
-        name = str(self._shell.compile.get_code_name(cell, cell, number))
+        # The magic gets its text with a new line at the end, which a plain cell need not have.
+        written = str(self._shell.history_manager.input_hist_raw[-1])
+        text = cell if written.endswith("\n") else cell.removesuffix("\n")
+        name = str(self._shell.compile.get_code_name(text, text, number))
         name_cell(self._shell, name, number)
         return name
 

@@ -212,16 +212,16 @@ def _last_error(memo: _Memo) -> Any:
 
 
 def _lines(error: BaseException) -> list[Any]:
-    found: list[tuple[str, int, bool]] = []
+    found: list[Any] = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         if plain(code.co_filename) == "<cell>":
-            if code.co_filename.startswith("<greentrain") and not any(own for _, _, own in found):
-                found.clear()  # the call of the magic itself
-            found.append((code.co_name, trace.tb_lineno, code.co_filename.startswith("<greentrain")))
+            found.append([code.co_name, trace.tb_lineno])
+        if code.co_names == ("get_ipython", "run_cell_magic"):
+            found.clear()  # the call of the magic itself
         trace = trace.tb_next
-    return [[name, line] for name, line, _ in found[:20]]
+    return found[:20]
 
 
 def plain(text: str) -> str:

@@ -162,10 +162,15 @@ def _dumped(
     read = dict(objects)
     more = {**shared, **(_others(objects, namespace) if names.computed else {}), **patched}
     left_out: dict[str, str] = {}
+    first: dict[str, object] = {}
     while True:
         try:
-            return dump({**read, **more}, blobs, namespace, follow=True, proves=True), left_out
+            return dump({**first, **read, **more}, blobs, namespace, follow=True, proves=True), left_out
         except CannotTravelError as e:
+            missed = _missed(e)
+            if missed in namespace and missed not in first:
+                first[missed] = namespace[missed]  # a formula inside of an object names it
+                continue
             if e.name in read and e.name in rebound:
                 del read[e.name]  # the cell makes another one before it reads it
                 continue
@@ -183,6 +188,15 @@ def _dumped(
                 else:
                     used = _OF_MODULE if name in shared else f"the cell uses {names.computed}"
                 left_out[name] = f"{used}, but it cannot travel"
+
+
+def _missed(error: BaseException | None) -> str:
+    """The name that was not there when something was rebuilt; empty where it was not for one."""
+    while error is not None:
+        if isinstance(error, NameError):
+            return str(error.name)
+        error = error.__cause__
+    return ""
 
 
 def _shared(objects: Mapping[str, object], namespace: Mapping[str, object], root: Path) -> dict[str, object]:

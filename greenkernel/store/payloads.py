@@ -150,7 +150,7 @@ class _Attempt:
         if found is not None:
             name, error = found
             what = f"{plain_name(name)} cannot be rebuilt from what was written: {type(error).__name__}: {error}"
-            raise CannotTravelError(name, what, what_to_do="Keep what makes it, and make it anew")
+            raise CannotTravelError(name, what, what_to_do="Keep what makes it, and make it anew") from error
 
     def _take(self, buffer: pickle.PickleBuffer) -> bool:
         """True: keep it in-band."""

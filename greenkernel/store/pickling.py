@@ -53,6 +53,7 @@ from greenkernel.store.frames import is_block, is_manager, managed, of_block, pa
 from greenkernel.store.imports import imported
 from greenkernel.store.nans import Nans
 from greenkernel.store.refused import RefusedError
+from greenkernel.store.returned import name_key
 
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), type(...), range)
 # Their objects can be pickled for a child process and mean nothing elsewhere.
@@ -62,6 +63,7 @@ _GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
 _MEMBERS = "greenkernel members"
 _CONTAINERS = (list, dict, set, bytearray, tuple)
 _inner: Any = cloudpickle.cloudpickle
+_READ = compile("__load()", "<read>", "eval")
 # What newer cloudpickles write instead of the name of a code's file.
 _NO_FILE = "<dynamic-code>"
 
@@ -387,6 +389,7 @@ class Reader(pickle.Unpickler):
     ) -> None:
         super().__init__(file, buffers=buffers)
         self._namespace = namespace
+        self._read: dict[str, Any] = {}
         self._refer = refer
         self._nans = Nans()
         self._track = track
@@ -404,6 +407,21 @@ class Reader(pickle.Unpickler):
             (__name__, "shipped"): refer,
         }
 
+    def load(self) -> Any:
+        """The next value.
+
+        statsmodels evaluates a model's formula while it is read, among the names of who reads it: the notebook's.
+        """
+        space = self._namespace
+        if "__builtins__" not in space:
+            space = {**space, "__builtins__": __builtins__}
+        value = eval(_READ, space, {**self._read, "__load": super().load})
+        if type(value) is tuple and len(value) == 2 and isinstance(value[0], str):
+            name = value[0].removeprefix(name_key(""))
+            if name.isidentifier():
+                self._read[name] = value[1]
+        return value
+
     def find_class(self, module: str, name: str) -> Any:
         """A global of the pickle; some are replaced by what belongs to this reader."""
         if (own := self._own.get((module, name))) is not None:
@@ -418,6 +436,7 @@ class Reader(pickle.Unpickler):
     def close(self) -> None:
         """Let go of everything that was read, without waiting for the garbage collector."""
         self._own.clear()
+        self._read.clear()
         self.memo = {}
 
     def _make_function(self, code: Any, base: Any, name: Any, defaults: Any, closure: Any) -> types.FunctionType:

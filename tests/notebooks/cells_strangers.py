@@ -6,6 +6,35 @@ from tests.notebooks.compare import Case, code
 
 CASES = (
     Case(
+        shows="a model whose formula is evaluated again where it is read, as those of statsmodels",
+        files=(
+            (
+                "formulas.py",
+                code("""
+                import sys
+
+                class Model:
+                    def __init__(self, formula, x):
+                        self.formula, self.x = formula, x
+                        frame = sys._getframe(1)
+                        self.y = eval(formula[4:], frame.f_globals, {**frame.f_locals, 'x': x})
+
+                    def __getstate__(self):
+                        return self.formula, self.x
+
+                    def __setstate__(self, state):
+                        self.formula, self.x = state
+                        frame = sys._getframe(1)
+                        self.y = eval(self.formula[4:], frame.f_globals, {**frame.f_locals, 'x': self.x})
+                """),
+            ),
+        ),
+        before=("import formulas",),
+        cell="def double(x):\n    return 2 * x\n\nmodel = formulas.Model('y ~ double(x) + 1', 5)\nmodel.y",
+        then=("model.y, model.x", "other = formulas.Model('y ~ double(x)', 1)", "other.y"),
+        every=True,
+    ),
+    Case(
         shows="a dict whose attributes are its items",
         before=("class Conf(dict):\n    __getattr__ = dict.__getitem__\nconf = Conf(a=1)",),
         cell="v = conf.a + 1\nconf['b'] = v",

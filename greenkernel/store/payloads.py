@@ -145,7 +145,9 @@ class _Attempt:
 
     def _prove(self) -> None:
         refer = self.writer.referred.__getitem__
-        found = first_unreadable(self.head.getvalue(), list(self.sizes), self.kept, refer, anew=self.returns)
+        space = self.namespace or {}
+        there = {name: space[name] for name in self.references.values() if name in space}
+        found = first_unreadable(self.head.getvalue(), list(self.sizes), self.kept, refer, there, anew=self.returns)
         self.kept.clear()
         if found is not None:
             name, error = found

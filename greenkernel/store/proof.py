@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from greenkernel.store.arrays import as_owner
@@ -16,7 +16,13 @@ MOST_BYTES = 64 << 20
 
 
 def first_unreadable(
-    pickles: bytes, names: Sequence[str], buffers: Iterable[Any], refer: Callable[[str], object], *, anew: bool
+    pickles: bytes,
+    names: Sequence[str],
+    buffers: Iterable[Any],
+    refer: Callable[[str], object],
+    there: Mapping[str, object],
+    *,
+    anew: bool,
 ) -> tuple[str, Exception] | None:
     """The first object that cannot be read, and why; None where all can.
 
@@ -25,10 +31,11 @@ def first_unreadable(
         names: The names, in the order of the pickles.
         buffers: The memory that was written beside; it is looked at and not copied.
         refer: Finds an object that was written as a reference.
+        there: What the reader's namespace has already.
         anew: Make classes anew, as their reader will; libraries that keep lists of classes have them twice then.
     """
     kind = _Strict if anew else _Trial
-    reader = kind(io.BytesIO(pickles), buffers, {"__name__": "__main__"}, refer, track=False)
+    reader = kind(io.BytesIO(pickles), buffers, {**there, "__name__": "__main__"}, refer, track=False)
     try:
         for name in names:
             try:

@@ -326,13 +326,13 @@ class Run:
             sent = submission.capture.surroundings
             return settings_back(result.surroundings, sent, settings, self._store.blobs, folder, early=early)
 
-        messages = bring_settings(early=True)
         loaded = self.loaded(allow_error=True)
         assert result is not None
         try:
-            messages += self.bring_files()  # before names: a module that is bound may be one of them
+            messages = self.bring_files()  # before names: a module that is bound, or loaded again, may be one of them
         except UserError as e:
-            messages.append(str(e))
+            messages = [str(e)]
+        messages += bring_settings(early=True)
         messages += bind(loaded, result, namespace, meanwhile)
         import_each(submodules.bound_by(submission.capture.transformed, result.names, namespace))
         return messages + bring_settings(early=False)

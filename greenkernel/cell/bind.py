@@ -257,7 +257,7 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
     if isinstance(value, caches.KIND):
         return value  # nobody can fill a cache that is there; who calls it by its name calls this one
     if not isinstance(value, Update):
-        messages.append(f"{name} is a new object now: a {type(value).__name__} cannot take in the changes of another")
+        messages.append(_new_object(name, f"a {type(value).__name__} cannot take in what another one became"))
         return value
     target = origin(name)
     if name in origin.changed_here:
@@ -267,8 +267,12 @@ def _put(name: str, value: Any, origin: _Origin, messages: list[str]) -> Any:
         return target  # it may be the notebook's own class
     if apply(value, target):
         return target
-    messages.append(f"{name} is a new object now: the changed one does not fit into the old one")
+    messages.append(_new_object(name, "the changed one does not fit into the old one"))
     return value.content
+
+
+def _new_object(name: str, why: str) -> str:
+    return f"{name} is a new object now, and who else holds the old one keeps that: {why}"
 
 
 def _imported(wanted: ModuleName | ImportedName, messages: list[str]) -> Any:

@@ -19,7 +19,7 @@ from greenkernel.cell.files import DATA_MAX_BYTES, LocalModules, data_files, edi
 from greenkernel.cell.held import held_elsewhere, parts_held_elsewhere
 from greenkernel.cell.keeps import keeps
 from greenkernel.cell.named_files import every_file, find_named, folders_below, texts_of
-from greenkernel.cell.names import SHELL_NAMES, Names, analyse
+from greenkernel.cell.names import Names, analyse, is_shells
 from greenkernel.cell.order import bound_first
 from greenkernel.cell.strings import magic_of_ours
 from greenkernel.cell.submitted import remember
@@ -217,7 +217,7 @@ def _shown(objects: Mapping[str, object], namespace: Mapping[str, object]) -> di
     return {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in objects and name not in SHELL_NAMES and name != "Out"
+        if not name.startswith("_") and name not in objects and not is_shells(name, namespace) and name != "Out"
     }
 
 

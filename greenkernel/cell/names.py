@@ -42,8 +42,7 @@ _LISTING = frozenset(
 _HERE = ("./", "./*")
 _LISTING_SHELL = re.compile(r"\s*(ls|find|tree|du)\b")
 _GLOBAL_OPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
-# The site's own shell brings these.
-SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
+_SHELL_NAMES = frozenset({"get_ipython", "exit", "quit", "display", "In", "_ih", "_dh"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,8 +255,19 @@ def _texts_of(code: types.CodeType) -> Iterator[str]:
             yield from _texts_of(const)
 
 
+def is_shells(name: str, namespace: Mapping[str, object]) -> bool:
+    """True for what the site's own shell brings; not for what the notebook calls alike."""
+    if name not in _SHELL_NAMES:
+        return False
+    value = namespace[name]
+    if name == "In":
+        return value is namespace.get("_ih")
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return name in ("_ih", "_dh") or str(module).startswith(("IPython.", "ipykernel."))
+
+
 def _is_captured(name: str, namespace: Mapping[str, object]) -> bool:
-    if name not in namespace or name in SHELL_NAMES or name in (*OF_THE_INTERPRETER, "__annotations__"):
+    if name not in namespace or is_shells(name, namespace) or name in (*OF_THE_INTERPRETER, "__annotations__"):
         return False
     value = namespace[name]
     # IPython puts a warning ``open`` of its own into the namespace; the site's shell does the same.

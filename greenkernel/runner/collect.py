@@ -26,7 +26,7 @@ from greenkernel.store.pickling import has_no_copies, is_atom
 from greenkernel.store.references import GONE, reference
 from greenkernel.store.returned import ImportedName, ModuleName, Shown
 from greenkernel.store.tensors import became, place_of, wholes
-from greenkernel.store.updates import shape_of, update_of
+from greenkernel.store.updates import Update, is_generator, shape_of, update_of
 
 # The shape of what has another one by now: no object's.
 _ANOTHER = object()
@@ -165,6 +165,7 @@ class _Changes:
     references: dict[int, str]
     arrays: Mapping[str, Any]
     tensors: Mapping[str, Any]
+    generators: Mapping[str, Any]
     parts: dict[str, tuple[str, object]]
     held: frozenset[str]
     deleted: tuple[str, ...]
@@ -190,6 +191,8 @@ class _Changes:
         for name in self.references.values():
             if (tensor := self.tensors.get(name)) is not None:
                 found[place_of(tensor)] = tensor, became(getattr(updates.get(name), "content", None))
+            if (generator := self.generators.get(name)) is not None:
+                found[id(generator.bit_generator)] = generator, None
         return found
 
 
@@ -292,6 +295,7 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         references=references,
         arrays={name: value for name, value in there.items() if is_plain_array(value)},
         tensors=dict(wholes(there)),
+        generators={name: value for name, value in there.items() if is_generator(value)},
         parts=inner,
         held=before.held,
         deleted=deleted,
@@ -314,7 +318,7 @@ def _updates(
         if same:
             references[id(value)] = name
             continue
-        update = update_of(value) if shape_of(value) == before.shapes[name] else None
+        update = _update_of(value, before.shapes[name])
         if update is not None:
             references[id(value)] = name
             updates[name] = update
@@ -328,10 +332,18 @@ def _updates(
             continue
         if part.owner in same_owners:
             references[id(value)] = returned.inner_name(number)
-        elif shape_of(value) == part.shape and (update := update_of(value)) is not None:
+        elif (update := _update_of(value, part.shape)) is not None:
             references[id(value)] = returned.inner_name(number)
             parts[number] = part.owner, update
     return updates, references, parts
+
+
+def _update_of(value: object, shape: object) -> Update | None:
+    try:
+        return update_of(value) if shape_of(value) == shape else None
+    # It is asked for what it is, and may be of any library: a memoryview that was released raises.
+    except Exception:
+        return None
 
 
 def _dumped(

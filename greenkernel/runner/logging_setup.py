@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ def left_here(root: Path) -> list[str]:
         f"{type(handler).__name__} of logger {name or 'root'}"
         for name, logger in _loggers().items()
         for handler in logger.handlers
-        if type(handler).__module__ in _HANDLERS_OF_USERS and _place_of(handler, root) is None
+        if _is_users_handler(handler) and _place_of(handler, root) is None
     ]
 
 
@@ -70,6 +71,11 @@ def put(values: Mapping[str, Any], root: Path) -> None:
             if (text, dates) != _words(handler):
                 handler.setFormatter(None if text is None else logging.Formatter(text, dates))
             logger.addHandler(handler)
+
+
+def _is_users_handler(handler: logging.Handler) -> bool:
+    kept = type(handler) is logging.StreamHandler and isinstance(handler.stream, io.StringIO)
+    return kept or type(handler) is logging.FileHandler or type(handler).__module__ in _HANDLERS_OF_USERS
 
 
 def _writing_to(place: str, encoding: str | None, root: Path, known: logging.Handler | None) -> logging.Handler:

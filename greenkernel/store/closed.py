@@ -24,15 +24,15 @@ _BUFFERS: dict[str, type[Any]] = {
 def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     """How to rebuild one of these; None for everything else, and for what is still open."""
     if kind is io.TextIOWrapper:
-        if not value.closed or kind_of(value.buffer) is None:
-            return None
-        return _text, (kind_of(value.buffer), value.name, value.encoding, value.errors, getattr(value, "mode", "r"))
+        return _text_parts(value) if value.closed else None
     if kind.__module__ == "_io" and kind_of(value) is not None:
         return (_binary, (kind_of(value), value.name)) if value.closed else None
     if kind.__module__ == "_csv" and kind.__name__ in ("reader", "writer"):
         file = next((file for part in gc.get_referents(value) if (file := _file_of(part)) is not None), None)
         again = reduced(file, io.TextIOWrapper) if type(file) is io.TextIOWrapper else None
         return (_table, (kind.__name__, again[1], _dialect(value))) if again is not None else None
+    if _is_compressed(kind) and value.closed:
+        return _compressed, (kind, getattr(value, "name", None))
     if kind is zipfile.ZipFile and value.fp is None:
         return _zip, ({name: part for name, part in vars(value).items() if name != "_lock"},)
     if kind in (ThreadPoolExecutor, ProcessPoolExecutor):
@@ -47,6 +47,14 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     if kind.__module__ == "multiprocessing.pool" and hasattr(value, "_pool") and value._state in ("CLOSE", "TERMINATE"):
         return _pool, (kind, value._state, len(value._pool))
     return None
+
+
+def _text_parts(value: Any) -> tuple[Any, ...] | None:
+    if _is_compressed(type(value.buffer)):
+        return _text_over, (type(value.buffer), value.encoding, value.errors)
+    if kind_of(value.buffer) is None:
+        return None
+    return _text, (kind_of(value.buffer), value.name, value.encoding, value.errors, getattr(value, "mode", "r"))
 
 
 def kind_of(file: Any) -> str | None:
@@ -68,6 +76,28 @@ def _text(kind: str, name: Any, encoding: str, errors: str, mode: str, *, closed
     vars(found)["mode"] = mode  # as open() sets it
     if closed:
         found.close()
+    return found
+
+
+def _is_compressed(kind: type) -> bool:
+    return (kind.__module__, kind.__name__) in (("gzip", "GzipFile"), ("bz2", "BZ2File"), ("lzma", "LZMAFile"))
+
+
+def _over_nothing(kind: Any) -> Any:
+    return kind(fileobj=io.BytesIO(), mode="rb") if kind.__name__ == "GzipFile" else kind(io.BytesIO())
+
+
+def _compressed(kind: Any, name: str | None) -> Any:
+    found = _over_nothing(kind)
+    found.close()
+    if kind.__name__ == "GzipFile":
+        found.name = name
+    return found
+
+
+def _text_over(kind: Any, encoding: str, errors: str) -> io.TextIOWrapper:
+    found = io.TextIOWrapper(_over_nothing(kind), encoding=encoding, errors=errors)
+    found.close()
     return found
 
 

@@ -90,7 +90,7 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         references: ``id`` of objects that the reader has already, and their names.
         steady: Arrays among them that are there as they are here, or will be, by ``id`` of the owner of their memory:
             new views of it are views of such an array there. And by the address of their memory, for tensors, whether
-            arrays or tensors.
+            arrays or tensors. And random generators, by ``id`` of what they draw from.
         proves: Refuse classes that a reader could not make, for all that comes after them would be lost.
         returns: What nobody holds any more is written so that a new one is made.
         shared: Memory that several arrays share.
@@ -171,6 +171,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         """What libraries make that loses something in pickling."""
         if kind is memoryview:
             return over_buffer(obj)
+        if kind.__module__.startswith("numpy.random") and (known := self._steady.get(id(obj))) is not None:
+            return getattr, (known[0], "bit_generator")
         if self._returns and (again := numpys.mapped(obj, kind)) is not None:
             return again
         for rare in (self._one_of_a_kind, compiled, numpys, closed, artists, graphs, handlers, lookers, instances):

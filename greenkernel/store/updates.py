@@ -22,6 +22,7 @@ from greenkernel.store.pickling import is_atom, is_single_dispatch
 _WITH_ATTRIBUTES = ("plain", "list", "dict", "set", "deque")
 _OF_PYTHON = ("builtins", "collections", "weakref", "_weakrefset")
 _WEAK = (weakref.WeakValueDictionary, weakref.WeakKeyDictionary)
+_ABOUT_A_FUNCTION = ("__name__", "__qualname__", "__doc__", "__annotations__", "__module__")
 _DUNDERS_KEPT = ("__annotations__", "__doc__", "__slots__")
 
 
@@ -85,7 +86,8 @@ def _put_array(target: Any, content: Any) -> bool:
     return True
 
 
-def _is_generator(value: Any) -> bool:
+def is_generator(value: Any) -> bool:
+    """True for a random generator of numpy."""
     random = sys.modules.get("numpy.random")
     return random is not None and isinstance(value, random.Generator)
 
@@ -147,6 +149,7 @@ def _take_function(value: types.FunctionType) -> dict[str, Any]:
             continue
     return {
         "dict": dict(vars(value)),
+        "about": {name: getattr(value, name) for name in _ABOUT_A_FUNCTION},
         "defaults": value.__defaults__,
         "kwdefaults": value.__kwdefaults__,
         "cells": cells,
@@ -155,6 +158,8 @@ def _take_function(value: types.FunctionType) -> dict[str, Any]:
 
 def _put_function(target: types.FunctionType, content: dict[str, Any]) -> bool:
     _set_attributes(target, content["dict"])
+    for name, said in content["about"].items():
+        setattr(target, name, said)
     target.__defaults__ = content["defaults"]
     target.__kwdefaults__ = content["kwdefaults"]
     for name, cell in zip(target.__code__.co_freevars, target.__closure__ or (), strict=True):
@@ -210,7 +215,10 @@ def _put_bytes(target: bytearray, content: bytes) -> bool:
 
 
 def _is_memory(value: Any) -> bool:
-    return type(value) is memoryview and value.c_contiguous and not value.readonly
+    try:
+        return type(value) is memoryview and value.c_contiguous and not value.readonly
+    except ValueError:  # it was released
+        return False
 
 
 def _put_memory(target: Any, content: bytes) -> bool:
@@ -301,7 +309,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("bytearray", lambda v: isinstance(v, bytearray), bytes, _put_bytes),
     ("memory", _is_memory, bytes, _put_memory),
     ("typed", lambda v: type(v) is array.array, lambda v: v[:], _put_typed),
-    ("generator", _is_generator, _take_generator, _put_generator),
+    ("generator", is_generator, _take_generator, _put_generator),
     ("seeds", _is_seeds, _children, _put_seeds),
     ("random state", _is_random_state, lambda r: r.get_state(legacy=False), _put_random_state),
     ("class", lambda v: isinstance(v, type), _take_class, _put_class),

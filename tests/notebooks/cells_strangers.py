@@ -6,6 +6,52 @@ from tests.notebooks.compare import Case, code
 
 CASES = (
     Case(
+        shows="what is made of a module that the cell has loaded again",
+        files=(("again.py", "class K:\n    v = 1\ndef f():\n    return 1\n"),),
+        before=("import again, importlib, pickle",),
+        cell=code("""
+            from pathlib import Path
+            Path('again.py').write_text('class K:\\n    v = 22\\ndef f():\\n    return 22\\n')
+            importlib.reload(again)
+            k, f = again.K(), again.f
+            """),
+        then=("type(k).v, isinstance(k, again.K), f is again.f, len(pickle.dumps(k)) > 0",),
+    ),
+    Case(
+        shows="what a function is called and says, set in the cell",
+        before=("def u():\n    pass",),
+        cell="u.__doc__ = 'does'\nu.__name__ = 'v'\nu.__annotations__ = {'return': int}",
+        then=("u.__doc__, u.__name__, u.__annotations__",),
+    ),
+    Case(
+        shows="what a generator draws from",
+        before=("import numpy as np\nrng = np.random.default_rng(5)",),
+        cell="x = rng.random()\nbg = rng.bit_generator",
+        then=("bg is rng.bit_generator, bg.random_raw(), rng.random()",),
+    ),
+    Case(shows="a variable called In", before=("In = [7]",), cell="y = In[0] * 2\ny", fresh=True),
+    Case(
+        shows="a memoryview that the cell releases",
+        before=("by = bytearray(b'ab')\nmv = memoryview(by)",),
+        cell="by[0] = 66\nmv.release()",
+        then=("by",),
+        skips=("mv",),
+    ),
+    Case(
+        shows="compressed files that were closed",
+        cell=code("""
+            import bz2, gzip, io, lzma
+            with io.TextIOWrapper(gzip.GzipFile('a.gz', 'wb', mtime=0)) as g:  # no time in the file
+                g.write('zz')
+            with gzip.GzipFile('b.gz', 'wb', mtime=0) as h:
+                h.write(b'yy')
+            with bz2.open('c.bz2', 'wb') as b, lzma.open('d.xz', 'wt') as x:
+                b.write(b'b'), x.write('x')
+            """),
+        then=("g.closed, h.closed, b.closed, x.closed, gzip.open('a.gz', 'rt').read(), gzip.open('b.gz').read()",),
+        skips=("g", "h", "b", "x"),
+    ),
+    Case(
         shows="a model whose formula is evaluated again where it is read, as those of statsmodels",
         files=(
             (

@@ -192,6 +192,7 @@ KINDS: tuple[Kind, ...] = (
         module=None,
         take=module_state.take_reloads,
         put=module_state.put_reloads,
+        early=True,  # what is of them is found in them as they are then
     ),
     Kind(name="modules", title="what modules hold", module=None, take=module_state.take, put=module_state.put),
     Kind(name="locale", title="the locale", module=None, take=_take_locale, put=_put_locale),

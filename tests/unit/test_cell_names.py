@@ -63,7 +63,8 @@ READS = [
     ("%timeit -n 3 -r 1 f(x)", "f = x = n = r = 1", "f x"),
     ("%%time\ny = x", "x = y = 1", "x"),
     ("%cd {folder}", "folder = 1", "folder"),
-    ("get_ipython(); exit; In", "get_ipython = exit = In = 1", ""),
+    ("get_ipython(); exit; In", "get_ipython = exit = In = 1", "In exit get_ipython"),
+    ("get_ipython(); In", "from IPython import get_ipython; In = _ih = ['']", ""),
     ("__name__; __doc__", "__doc__ = 1", "__doc__"),
 ]
 

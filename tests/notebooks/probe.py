@@ -218,7 +218,7 @@ def _lines(error: BaseException) -> list[Any]:
         code = trace.tb_frame.f_code
         if plain(code.co_filename) == "<cell>":
             found.append([code.co_name, trace.tb_lineno])
-        if code.co_names == ("get_ipython", "run_cell_magic"):
+        if "greentrain" in code.co_consts:
             found.clear()  # the call of the magic itself
         trace = trace.tb_next
     return found[:20]

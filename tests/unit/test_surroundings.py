@@ -200,15 +200,16 @@ print([key for key in take(root).get("modules", {}) if key.startswith("greenkern
 
 
 def test_handlers_that_stay_are_named(tmp_path: Path) -> None:
-    """Those of the notebook's own classes; those that write to a stream or a file of the folder travel."""
+    """Those of the notebook's own classes, and those that write into memory; the process's streams and files travel."""
     script = """
-import logging
+import io, logging
 from greenkernel.runner import logging_setup
 class Keep(logging.Handler):
     pass
 log = logging.getLogger("mine")
 for handler in (Keep(), logging.StreamHandler(sys.stdout), logging.FileHandler("a.log"), logging.NullHandler()):
     log.addHandler(handler)
+log.addHandler(logging.StreamHandler(io.StringIO()))
 print(logging_setup.left_here(root))
 """
-    assert "['Keep of logger mine']" == run(script, tmp_path)
+    assert "['Keep of logger mine', 'StreamHandler of logger mine']" == run(script, tmp_path)

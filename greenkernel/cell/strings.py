@@ -108,7 +108,7 @@ def computes_names(tree: ast.AST) -> str:
             return "__main__"
         elif isinstance(node, ast.Attribute) and node.attr in _LOOKING_THROUGH_MAIN:
             return node.attr
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "unittest.main":
+        elif isinstance(node, ast.Attribute) and node.attr == "main" and ast.unparse(node.value) == "unittest":
             return "unittest.main"
     return ""
 
@@ -116,8 +116,8 @@ def computes_names(tree: ast.AST) -> str:
 def _means_main(node: ast.Import | ast.ImportFrom | ast.Subscript) -> bool:
     """True where the notebook's own module is had: ``import __main__``, ``sys.modules[__name__]``."""
     if isinstance(node, ast.Subscript):
-        own = ast.unparse(node.slice) in ("__name__", "'__main__'")
-        return own and isinstance(node.value, ast.Attribute) and node.value.attr == "modules"
+        of_modules = isinstance(node.value, ast.Attribute) and node.value.attr == "modules"
+        return of_modules and ast.unparse(node.slice) in ("__name__", "'__main__'")
     if isinstance(node, ast.ImportFrom):
         return node.module == "__main__"
     return any(alias.name == "__main__" for alias in node.names)

@@ -26,7 +26,7 @@ def is_plain(value: object) -> bool:
     tensor: Any = value
     if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
         return False
-    return not (tensor.is_conj() or tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+    return not (tensor.is_conj() or tensor.is_neg())
 
 
 def is_memory(value: object) -> bool:
@@ -195,7 +195,9 @@ def put(target: Any, new: Content) -> bool:
     """Let a tensor become what another one has; what looks at its memory sees it."""
     mine, theirs = target.data, new.tensor
     if _kind(mine) == _kind(theirs):
-        mine.copy_(theirs)
+        torch: Any = _torch()
+        with torch.inference_mode(mine.is_inference()):  # such a one may only be written to in this mode
+            _compact(mine).copy_(_compact(theirs))
     else:
         target.data = theirs
     if new.requires is not None and target.is_leaf:
@@ -206,6 +208,11 @@ def put(target: Any, new: Content) -> bool:
     vars(target).clear()
     vars(target).update(new.attributes)
     return True
+
+
+def _compact(tensor: Any) -> Any:
+    """Along a dimension without a stride all elements are one, which cannot be written as if they were many."""
+    return tensor[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())]
 
 
 def became(update: object) -> Became | None:

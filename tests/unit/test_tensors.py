@@ -112,3 +112,22 @@ def test_what_a_tensor_became_is_put_into_it(change: Any) -> None:
     assert apply(update, mine)
     assert torch.equal(mine, theirs)
     assert torch.equal(mine.grad, theirs.grad)
+
+
+def _wide(number: float) -> Any:
+    return torch.full((1,), number).expand(5)
+
+
+def _inferred(number: float) -> Any:
+    with torch.inference_mode():
+        return torch.full((3,), number)
+
+
+@pytest.mark.parametrize("made", [_wide, _inferred], ids=["elements in one place", "inference"])
+def test_tensors_that_cannot_be_written_like_others(made: Any) -> None:
+    """Their owner may have changed in another part: what is the same stays, else they get what they became."""
+    target = made(1.0)
+    for new in (made(1.0), made(2.0)):
+        update = _there({"update": update_of(new)})["update"]
+        assert apply(update, target)
+        assert torch.equal(target, new)

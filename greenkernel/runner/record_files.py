@@ -23,6 +23,8 @@ ASIDE = ".aside"
 _SEAL_BYTES = 65
 _HEADER_UP_TO = 2048
 _IMMUTABLE = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, type, FunctionType)
+# Pickled without asking what stands for them.
+_CONTAINERS = (list, dict, set, bytearray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,9 @@ def encode(record: Record, held: Sequence[Any], function: str) -> tuple[bytes, m
     """
     header = {"function": function[:200], "cpu_s": round(record.cpu_s, 6), "dice_before": record.dice_before}
     buffer = io.BytesIO()
-    _ResultPickler(buffer, held).dump((record.result, dict(record.changed), record.dice))
+    places = {id(value): place for place, value in enumerate(held) if not isinstance(value, _IMMUTABLE)}
+    pickler = _ContainersToo if any(type(value) in _CONTAINERS for value in held) else _ResultPickler
+    pickler(buffer, places).dump((record.result, dict(record.changed), record.dice))
     return json.dumps(header).encode() + b"\n", buffer.getbuffer()
 
 
@@ -132,25 +136,42 @@ def records(folder: Path) -> list[RecordInfo]:
 class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Functions made on the fly by value, classes by name only: by value they would come back as other classes."""
 
-    def __init__(self, file: io.BytesIO, held: Sequence[Any]) -> None:
+    def __init__(self, file: io.BytesIO, held: Mapping[int, int]) -> None:
         super().__init__(file, protocol=5)
-        self._held = {id(value): place for place, value in enumerate(held) if not isinstance(value, _IMMUTABLE)}
-
-    def persistent_id(self, obj: Any) -> int | None:
-        """The position of an argument that the result refers to."""
-        return self._held.get(id(obj))
+        self._held = held
 
     def reducer_override(self, obj: Any) -> Any:
-        """As cloudpickle does, except for classes."""
+        """The position of an argument that the result refers to; else as cloudpickle does, except for classes."""
+        place = self._held.get(id(obj))
+        if place is not None:
+            return argument, (place,)
         if isinstance(obj, type) and obj.__module__ != "builtins":  # builtins holds some that have no name there
             return NotImplemented
         return super().reducer_override(obj)
+
+
+class _ContainersToo(_ResultPickler):
+    """The same where an argument is a list, a dict or the like: asks for each number and string, too, which is slow."""
+
+    def persistent_id(self, obj: Any) -> int | None:
+        """The position of an argument."""
+        return self._held.get(id(obj))
+
+
+def argument(place: int) -> Any:
+    """Stands in records for the argument at a position; `_ResultUnpickler` puts it there."""
+    raise pickle.UnpicklingError(f"argument {place} of a task is known only to its record")
 
 
 class _ResultUnpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, held: Sequence[Any]) -> None:
         super().__init__(file)
         self._held = held
+
+    def find_class(self, module: str, name: str) -> Any:
+        """As ever, but for arguments."""
+        found = super().find_class(module, name)
+        return self._held.__getitem__ if found is argument else found
 
     def persistent_load(self, pid: Any) -> Any:
         """The argument at a position."""

@@ -1,7 +1,8 @@
 """Objects by name -> one pickle in the blob store and back: what they share they share again on the other side.
 
-The head blob holds one pickle per name (all with one memo), then a byte per out-of-band buffer (its use), then the
-numbers of buffers and of names. Large buffers are blobs of their own, hashed and written without a copy.
+The head blob holds one pickle per name, then one of how sets get their order (all with one memo), then a byte per
+out-of-band buffer (its use), then the numbers of buffers and of names. Large buffers are blobs of their own, hashed
+and written without a copy.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from greenkernel.errors import GreenKernelError, IntegrityError, UserError
 from greenkernel.records import Payload
@@ -27,6 +28,7 @@ from greenkernel.store.nans import has_nans
 from greenkernel.store.pickling import Reader, ReferringWriter, Writer, shipped
 from greenkernel.store.proof import MOST_BYTES, first_unreadable
 from greenkernel.store.returned import plain_name
+from greenkernel.store.sets import has_sets, odd, refill
 
 __all__ = ["CannotTravelError", "Dumped", "digest", "dump", "entries", "load"]
 
@@ -166,6 +168,10 @@ class _Attempt:
             self.kept.append(raw)
         return False
 
+    def _memo(self) -> dict[int, Any]:
+        """What was written, by its number, which is also its reader's."""
+        return {number: value for number, value in self.writer.memo.copy().values()}
+
     def let_go(self) -> None:
         """Of all objects at once, not when garbage is collected: who else holds them is asked soon."""
         del self.writer  # it holds this attempt, too
@@ -173,6 +179,8 @@ class _Attempt:
     def finish(self, *, follow: bool) -> Dumped:
         if self.proves and self.head.tell() <= MOST_BYTES:
             self._prove()
+        memo = self._memo() if follow or has_sets(self.head.getbuffer()) else {}
+        self.writer.dump(odd(memo.values()))
         self.head.write(self.uses)
         self.head.write(_TRAILER.pack(len(self.uses), len(self.sizes)))
         view = self.head.getbuffer()
@@ -180,7 +188,6 @@ class _Attempt:
         modules = frozenset(self.writer.modules - {""})
         inner = Inner()
         if follow:
-            memo = {number: value for number, value in self.writer.memo.copy().values()}
             inner.fill(memo, iter(self.written.items()))
         return Dumped(
             payload=payload,
@@ -300,15 +307,18 @@ def entries(
                 read[name] = value
             yield name, value
             del value
+        memo = {} if inner is None else reader.memo.copy()
+        for value, recipe in _next(reader, last):
+            refill(value, recipe)
         if inner is not None:
-            inner.fill(reader.memo.copy(), iter(read.items()))
+            inner.fill(memo, iter(read.items()))
     finally:
         reader.close()
 
 
-def _next(reader: Reader, last: str | None) -> tuple[str, Any]:
+def _next(reader: Reader, last: str | None) -> Any:
     try:
-        return cast("tuple[str, Any]", reader.load())
+        return reader.load()
     except GreenKernelError:
         raise
     # Unpickling calls the objects' own code, which may raise anything.

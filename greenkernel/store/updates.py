@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from greenkernel.store import handlers, tensors
+from greenkernel.store import handlers, sets, tensors
 from greenkernel.store.arrays import Whole, is_plain_array
 from greenkernel.store.pickling import is_atom, is_single_dispatch
 
@@ -206,6 +206,11 @@ def _refill(add: str) -> Callable[[Any, Any], bool]:
     return put
 
 
+def _put_set(target: set[Any], content: sets.Recipe) -> bool:
+    sets.refill(target, content)
+    return True
+
+
 def _put_bytes(target: bytearray, content: bytes) -> bool:
     try:
         target[:] = content
@@ -300,7 +305,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("tensors' generator", tensors.is_generator, lambda v: v.get_state(), tensors.put_generator),
     ("list", lambda v: isinstance(v, list), list, _refill("extend")),
     ("dict", lambda v: isinstance(v, dict), dict, _refill("update")),
-    ("set", lambda v: isinstance(v, set), set, _refill("update")),
+    ("set", lambda v: isinstance(v, set), sets.recipe, _put_set),
     ("deque", lambda v: isinstance(v, collections.deque), list, _refill("extend")),
     # A tuple of its own: one that is referred to would be written as a reference to itself.
     ("tuple", lambda v: type(v) is tuple, lambda v: tuple(list(v)), _put_tuple),

@@ -21,6 +21,27 @@ _INNER = "what the cell changes inside another object is a copy for names that i
 
 CASES = (
     Case(
+        shows="the order in which sets are gone through",
+        before=(
+            code("""
+                import random
+                dice = random.Random(3)
+                drawn = [[dice.getrandbits(40) for _ in range(n)] for n in (3, 7, 10, 20, 50, 80, 300)]
+                whole = [set(some) for some in drawn]
+                parts = {len(some): set(some[::2]) | set(some[1::2]) for some in drawn}
+                kept = whole[2]
+                """),
+        ),
+        cell=code("""
+            print([list(some)[:5] for some in whole], [list(some)[-5:] for some in parts.values()])
+            fresh = [set(some) for some in drawn]
+            for some in whole:
+                some |= {some.pop() * 3, 17}
+            """),
+        then=("[list(some) for some in whole], [list(some) for some in fresh], list(kept), kept is whole[2]",),
+        every=True,
+    ),
+    Case(
         shows="source of a class that the cell knows by an instance only",
         before=("class Own:\n    def go(self):\n        return 1 / 0\n\nown = Own()",),
         cell=code("""

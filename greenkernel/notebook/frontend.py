@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from greenkernel.runner.restore import INLINE_FIGURES
+from greenkernel.runner.shell import INLINE_FIGURES
 from greenkernel.store.runs import LogEvent
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenkernel.records import CellError
 from greenkernel.runner.setting_kinds import assigned
-from greenkernel.runner.shell import as_json, cell_shell
+from greenkernel.runner.shell import as_json, inline_figures
 from greenkernel.runner.streams import Streams
 from greenkernel.runner.surroundings import Surroundings, Taken
 from greenkernel.runner.trouble import cell_error
@@ -62,37 +62,37 @@ class Outcome:
 
 def execute(
     python: str,
-    namespace: dict[str, Any],
+    shell: Any,
     emit: Callable[[LogEvent], None],
     *,
     file_name: str,
     passes: type[BaseException] | tuple[type[BaseException], ...] = (),
     surroundings: Surroundings | None = None,
-    front_end: str = "",
     points: Points | None = None,
 ) -> Outcome:
     """Run the cell.
 
     Args:
         python: The cell as Python (magics already calls of ``get_ipython()``).
-        namespace: The notebook's namespace; it is the globals of the cell.
+        shell: As `cell_shell` gave it; the globals of the cell are its namespace, the notebook's.
         emit: Gets what is printed and shown, in order, from several threads but one call at a time.
         file_name: The name of the cell's code in tracebacks.
         passes: Exceptions that are not the cell's and leave this function as they are.
         surroundings: Process-wide settings, put before the cell begins.
-        front_end: What the shell is taken for (`Capture.front_end`).
         points: Is told of the points that the cell comes to, and knows where it goes on.
     """
+    namespace: dict[str, Any] = shell.user_ns
     linecache.cache[file_name] = (len(python), None, python.splitlines(keepends=True), file_name)
     with Streams(emit) as streams:
-        notebooks = set(namespace)
         error: BaseException | None = None
 
         def event(event: LogEvent) -> None:
             streams.event(replace(event, late=error is not None))
 
-        shell = cell_shell(namespace, event, front_end)
-        brought = {name: value for name, value in namespace.items() if name not in notebooks}
+        shell.emit = event
+        inline_figures(shell)
+        # What the notebook has wins over the shell's own of that name.
+        brought = {name: value for name, value in shell.brought.items() if namespace.setdefault(name, value) is value}
 
         def bundle(value: object) -> tuple[dict[str, Any], dict[str, Any]]:
             data, metadata = shell.display_formatter.format(value)
@@ -117,7 +117,7 @@ def execute(
                     body = [step for one in body for step in _unfolded(one)]
                 if points is not None:
                     points.begin(shown, len(body))
-                _run(shell, body, namespace, file_name, points, in_loop=front_end == "kernel" or _awaits(nodes))
+                _run(shell, body, namespace, file_name, points, in_loop=shell.front_end == "kernel" or _awaits(nodes))
             except passes:
                 raise
             # The cell may end itself by any exception, SystemExit and KeyboardInterrupt included.

@@ -150,7 +150,8 @@ class Runner:
         self._fetch(believed)
         self._reporter.most_bytes = None if request.size_bytes is None else request.size_bytes - self._believed_bytes
         work = self._work()
-        namespace = prepare(capture, self._store.blobs, work, script=request.script)
+        shell = prepare(capture, self._store.blobs, work, script=request.script)
+        namespace: dict[str, Any] = shell.user_ns
         surroundings = surroundings_of(capture, self._store.blobs, work)
         files = FilesBefore(work, capture.files)
         scope = RecordingScope(
@@ -161,19 +162,18 @@ class Runner:
             logical_cores=request.logical_cores,
             outbox=self._reporter.outbox,
         )
-        before, restored = self._fill(namespace, capture, believed, work)
+        before, restored = self._fill(shell, capture, believed, work)
         snapshots = self._spool_of(capture, files, believed)
         self._keeper = self._keeper_of(capture, namespace, modules, before, surroundings, snapshots, scope, restored)
         with scope, self._fits_of(scope) as self._fits:
             self._scope = scope
             outcome = execute(
                 capture.transformed,
-                namespace,
+                shell,
                 self._reporter.emit,
                 file_name=request.file_name,
                 passes=DrainedOut,
                 surroundings=surroundings,
-                front_end=capture.front_end,
                 points=self._keeper,
             )
         if request.script is not None:
@@ -201,7 +201,7 @@ class Runner:
 
     def _fill(
         self,
-        namespace: dict[str, Any],
+        shell: Any,
         capture: Capture,
         believed: tuple[RecordRef, ...],
         work: Path,
@@ -209,18 +209,20 @@ class Runner:
         """The notebook's values as they were sent, or as a snapshot has them."""
         from greenkernel.runner.collect import Before
         from greenkernel.runner.files import apply_changes
-        from greenkernel.runner.restore import fill
+        from greenkernel.runner.restore import fill, in_shell
         from greenkernel.runner.snapshots.state import put_back
 
+        namespace: dict[str, Any] = shell.user_ns
         snapshots = SnapshotStore(self._store, self._job.key)
         found = self._newest(snapshots, believed)
         if found is None:
             inner = Inner()
-            fill(namespace, capture, self._store.blobs, inner=inner)
+            fill(shell, capture, self._store.blobs, inner=inner)
             return Before.of(namespace, capture, inner), None
         try:
             apply_changes(found.files, snapshots.get, work)
-            restored = put_back(found.payload, namespace, snapshots, partial(Before.from_state, capture=capture))
+            with in_shell(shell):
+                restored = put_back(found.payload, namespace, snapshots, partial(Before.from_state, capture=capture))
         except TemporaryError:
             raise
         # Whatever is wrong with it, there is another way.

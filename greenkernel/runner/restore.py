@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 import types
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from greenkernel.runner import patches, record_dice
 from greenkernel.runner.files import below, write_file
 from greenkernel.runner.owned import share
 from greenkernel.runner.patches import is_place
+from greenkernel.runner.shell import INLINE_FIGURES, cell_shell
 from greenkernel.runner.surroundings import Surroundings, put_early, unpickled
 from greenkernel.store import lookers
 from greenkernel.store.blobs import Blobs
@@ -22,23 +24,21 @@ from greenkernel.store.imports import import_each
 from greenkernel.store.inner import Inner
 from greenkernel.store.payloads import load
 
-INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
-
 
 def restore(
     capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None, inner: Inner | None = None
-) -> dict[str, Any]:
-    """Make this process ready for the cell, and give the notebook's namespace: `prepare`, then `fill`."""
-    namespace = prepare(capture, blobs, folder, script=script)
-    fill(namespace, capture, blobs, inner=inner)
-    return namespace
+) -> Any:
+    """Make this process ready for the cell, and give its shell: `prepare`, then `fill`."""
+    shell = prepare(capture, blobs, folder, script=script)
+    fill(shell, capture, blobs, inner=inner)
+    return shell
 
 
-def prepare(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None) -> dict[str, Any]:
+def prepare(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None = None) -> Any:
     """All but the notebook's values; the process belongs to the cell from then on.
 
-    The working folder becomes ``folder``, local modules are imported from there, and ``__main__`` is a new module
-    whose namespace is returned.
+    The working folder becomes ``folder``, local modules are imported from there, and ``__main__`` is a new module in
+    whose namespace the shell works that is returned.
 
     Args:
         capture: What travels.
@@ -60,23 +60,25 @@ def prepare(capture: Capture, blobs: Blobs, folder: Path, *, script: str | None 
     os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
     os.chdir(folder)
     sys.path.insert(0, str(folder.resolve()))
-    put_early(_sent(capture, blobs), folder.resolve())
-    lookers.hold_here()
     namespace = new_main()
+    shell = cell_shell(namespace, capture.front_end)
+    with in_shell(shell):
+        put_early(_sent(capture, blobs), folder.resolve())
+    lookers.hold_here()
     if script is not None:
         path = folder.resolve() / script
         path.write_text(capture.transformed, encoding="utf-8")
         namespace["__file__"] = str(path)
     for name, text in capture.sources.items():  # for tracebacks, and for who reads a function's source
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    return namespace
+    return shell
 
 
-def fill(namespace: dict[str, Any], capture: Capture, blobs: Blobs, *, inner: Inner | None = None) -> None:
+def fill(shell: Any, capture: Capture, blobs: Blobs, *, inner: Inner | None = None) -> None:
     """Put the captured values into the namespace.
 
     Args:
-        namespace: As `prepare` gave it.
+        shell: As `prepare` gave it.
         capture: What travels.
         blobs: Where it is.
         inner: Gets the changeable objects inside of the captured values.
@@ -85,13 +87,21 @@ def fill(namespace: dict[str, Any], capture: Capture, blobs: Blobs, *, inner: In
         IntegrityError: A blob is not what was sent.
         UserError: An object cannot be rebuilt here.
     """
-    sent = load(capture.payload, blobs, namespace, inner=inner)
-    namespace.update({name: value for name, value in sent.items() if not is_place(name)})
-    patches.put({name: value for name, value in sent.items() if is_place(name)})
-    import_each(capture.submodules)
-    share(capture.owned, namespace)
+    namespace = shell.user_ns
+    with in_shell(shell):
+        sent = load(capture.payload, blobs, namespace, inner=inner)
+        namespace.update({name: value for name, value in sent.items() if not is_place(name)})
+        patches.put({name: value for name, value in sent.items() if is_place(name)})
+        import_each(capture.submodules)
+        share(capture.owned, namespace)
     if capture.dice is not None:
         _throw(load(capture.dice, blobs, {})["dice"])
+
+
+def in_shell(shell: Any) -> AbstractContextManager[Any]:
+    """Libraries that are loaded find what a notebook has: ``get_ipython`` and the like."""
+    found: AbstractContextManager[Any] = shell.builtin_trap if shell.front_end else nullcontext()
+    return found
 
 
 def surroundings_of(capture: Capture, blobs: Blobs, folder: Path) -> Surroundings:

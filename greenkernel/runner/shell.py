@@ -14,21 +14,24 @@ from types import SimpleNamespace
 from typing import Any
 
 from greenkernel.runner.patches import register_magics
-from greenkernel.runner.restore import INLINE_FIGURES
 from greenkernel.store.runs import LogEvent
 
+INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 _KNOWN_AS = {"kernel": "ZMQInteractiveShell", "terminal": "TerminalInteractiveShell"}
 
 
-def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], front_end: str = "") -> Any:
-    """The process's shell, working in ``namespace``.
+def cell_shell(namespace: dict[str, Any], front_end: str = "") -> Any:
+    """The process's shell, working in ``namespace``, its ``user_ns``.
 
-    Names that the shell brings along (``In``, ``Out``, ``open``, ``exit``...) do not replace those of the notebook.
+    It is there before the notebook's values are: libraries look for one when they are loaded. The names that it brings
+    along (``In``, ``Out``, ``open``, ``exit``...) are kept in ``brought`` until the cell begins.
 
     Args:
         namespace: The notebook's namespace.
-        emit: Gets everything that is displayed.
         front_end: As in `Capture`: what libraries take the shell for, by its name and by whether it has a kernel.
+
+    Returns:
+        The shell. What is displayed goes to its ``emit``, which is to be set.
     """
     import traitlets
     from IPython.core.displaypub import DisplayPublisher
@@ -47,7 +50,7 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
             update: bool = False,
             **_: Any,
         ) -> None:
-            emit(
+            self.shell.emit(
                 LogEvent(
                     at=datetime.now(UTC),
                     kind="update_display" if update else "display",
@@ -58,10 +61,12 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
             )
 
         def clear_output(self, wait: bool = False) -> None:
-            emit(LogEvent(at=datetime.now(UTC), kind="clear_output", wait=wait))
+            self.shell.emit(LogEvent(at=datetime.now(UTC), kind="clear_output", wait=wait))
 
     class Shell(InteractiveShell):  # type: ignore[misc]
         """Without files of its own."""
+
+        emit: Callable[[LogEvent], None] = staticmethod(_to_nobody)
 
         def init_ipython_dir(self, ipython_dir: Any) -> None:
             self.ipython_dir = ""
@@ -88,7 +93,7 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
         def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
             """An error that does not end the cell, such as that of a ``__repr__``."""
             data = {"ename": etype.__name__, "evalue": str(evalue), "traceback": list(stb)}
-            emit(LogEvent(at=datetime.now(UTC), kind="error", data=data))
+            self.emit(LogEvent(at=datetime.now(UTC), kind="error", data=data))
 
         def init_display_pub(self) -> None:
             self.display_pub = Publisher(parent=self, shell=self)
@@ -101,19 +106,48 @@ def cell_shell(namespace: dict[str, Any], emit: Callable[[LogEvent], None], fron
     kept = dict(namespace)
     main = sys.modules["__main__"]
     given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
-    members = {"kernel": traitlets.Any(SimpleNamespace())} if front_end == "kernel" else {}
+    members = {"kernel": traitlets.Any(SimpleNamespace(comm_manager=_NoComms()))} if front_end == "kernel" else {}
     kind: Any = type(_KNOWN_AS.get(front_end, "InteractiveShell"), (Shell,), members)
     with tempfile.TemporaryDirectory() as folder:
         kind.profile_dir = SimpleNamespace(location=folder)
         shell = kind.instance(config=config, **given)
     kind.profile_dir = None
+    shell.front_end = front_end
+    shell.brought = {name: namespace.pop(name) for name in namespace.keys() - kept.keys()}
     namespace.update(kept)
-    _inline_figures(shell)
     register_magics()
     if front_end == "kernel":
         shell.builtin_trap.auto_builtins["input"] = _nobody_answers
         sys.breakpointhook = _nobody_debugs
     return shell
+
+
+def _to_nobody(_event: LogEvent) -> None:
+    """Where nothing is shown yet."""
+
+
+class _NoComms:
+    """As in a kernel whose front end opens none: libraries say what they would answer to."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Any] = {}
+        self.comms: dict[str, Any] = {}
+
+    def register_target(self, target_name: str, f: Any) -> None:
+        self.targets[target_name] = f
+
+    def unregister_target(self, target_name: str, f: Any) -> Any:
+        return self.targets.pop(target_name)
+
+    def register_comm(self, comm: Any) -> str:
+        self.comms[comm.comm_id] = comm
+        return str(comm.comm_id)
+
+    def unregister_comm(self, comm: Any) -> None:
+        self.comms.pop(comm.comm_id, None)
+
+    def get_comm(self, comm_id: str) -> Any:
+        return self.comms.get(comm_id)
 
 
 def _nobody_debugs(*_: Any, **__: Any) -> None:
@@ -137,7 +171,7 @@ def as_json(bundle: dict[str, Any]) -> dict[str, Any]:
     return loaded
 
 
-def _inline_figures(shell: Any) -> None:
+def inline_figures(shell: Any) -> None:
     """Figures show at the end of the cell, also where matplotlib was imported before there was a shell."""
     if "matplotlib.figure" in sys.modules:  # figures of earlier cells are shown as pictures too
         with contextlib.suppress(ImportError):

@@ -57,32 +57,34 @@ def main() -> int:
         leave_network()
     try:
         blobs = Blobs(ObjectStore(StoreAddress(url=job.url, options=job.options)), bytes.fromhex(job.key))
-        namespace = restore(job.capture, blobs, _made(folder / "work"), script=job.script)
+        shell = restore(job.capture, blobs, _made(folder / "work"), script=job.script)
         surroundings = surroundings_of(job.capture, blobs, folder / "work")
     except GreenKernelError as e:
         _say(said, {"error": str(e)})
         return 0
     if not near:
         leave_network()
+    namespace: dict[str, Any] = shell.user_ns
     given = [name for name in namespace if not name.startswith("__")]
     links = SliceFolder(folder / "work", Path(job.notebook))
     if job.notebook:
         links.link()
     guard(folder, links)
     _import_all(job.capture.transformed)
-    execute("pass", {}, lambda _: None, file_name="<first>")  # the shell's own modules
+    execute("pass", shell, lambda _: None, file_name="<first>")  # the shell's own modules
     infos = [describe(name, namespace[name]) for name in given]
     used = tree_usage(os.getpid())
     _say(said, {"names": infos, "startup_s": time.monotonic() - began, "cpu_s": used.cpu_s})
     line = orders.readline()
     if line:
-        _say(said, _run(job, from_json(line, SliceOrder), namespace, surroundings, links))
+        _say(said, _run(job, from_json(line, SliceOrder), shell, surroundings, links))
     return 0
 
 
 def _run(
-    job: SliceJob, order: SliceOrder, namespace: dict[str, Any], surroundings: Surroundings, links: SliceFolder
+    job: SliceJob, order: SliceOrder, shell: Any, surroundings: Surroundings, links: SliceFolder
 ) -> dict[str, Any]:
+    namespace: dict[str, Any] = shell.user_ns
     rows = cut_rows(namespace, order.cut) if order.cut is not None else None
     namespace.update(order.knobs)
     folder = Path(job.folder)
@@ -101,11 +103,10 @@ def _run(
     with scope, fits_of(checkpoints, stretches, scope), Meter() as meter:
         outcome = execute(
             job.capture.transformed,
-            namespace,
+            shell,
             lambda _: None,
             file_name=job.file_name,
             surroundings=surroundings,
-            front_end=job.capture.front_end,
             points=stretches,
         )
         outcome = outcome if job.script is None else outcome.as_script()

@@ -28,6 +28,7 @@ from greenkernel.store import (
     generators,
     graphs,
     handlers,
+    holo,
     idle,
     instances,
     lookers,
@@ -175,7 +176,18 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return getattr, (known[0], "bit_generator")
         if self._returns and (again := numpys.mapped(obj, kind)) is not None:
             return again
-        for rare in (self._one_of_a_kind, compiled, numpys, closed, artists, graphs, handlers, lookers, instances):
+        for rare in (
+            self._one_of_a_kind,
+            compiled,
+            numpys,
+            closed,
+            artists,
+            graphs,
+            holo,
+            handlers,
+            lookers,
+            instances,
+        ):
             found: tuple[Any, ...] | None = rare.reduced(obj, kind)
             if found is not None:
                 return found

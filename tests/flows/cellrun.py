@@ -124,10 +124,11 @@ def _child() -> None:
     # Only what the runner's own start would give: the test's folder is not importable in the cell.
     sys.path[:] = [place for place in sys.path if Path(place).name != "flows"]
     inner = Inner()
-    namespace = restore(captured, blobs, Path(work), inner=inner)
+    shell = restore(captured, blobs, Path(work), inner=inner)
+    namespace = shell.user_ns
     before = Before.of(namespace, captured, inner)
     events: list[LogEvent] = []
-    outcome = execute(captured.transformed, namespace, events.append, file_name=FILE)
+    outcome = execute(captured.transformed, shell, events.append, file_name=FILE)
     result = collect(namespace, before, outcome, blobs, run="test", epoch=1, finished_at=NOW, only=tuple(out))
     Path(left).write_bytes(b'{"result": %s, "events": %s}' % (to_json(result), to_json(events)))
 

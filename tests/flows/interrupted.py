@@ -16,7 +16,7 @@ import tempfile
 import traceback
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -254,14 +254,15 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
     spool = work.parent / "spool"
     work.mkdir()
     spool.mkdir()
-    namespace = prepare(captured, blobs, work)
+    shell = prepare(replace(captured, front_end="kernel"), blobs, work)
+    namespace = shell.user_ns
     surroundings = surroundings_of(captured, blobs, work)
     files = FilesBefore(work, captured.files)
     scope = RecordingScope(spool=spool, believed=spool, key=KEY, cores=2, logical_cores=2)
     restored = None
     if snapshot is None:
         inner = Inner()
-        fill(namespace, captured, blobs, inner=inner)
+        fill(shell, captured, blobs, inner=inner)
         before = Before.of(namespace, captured, inner)
     else:
         apply_changes(snapshot.files, blobs.get, work)
@@ -315,12 +316,11 @@ def _run(captured: Capture, folder: Path, snapshot: Snapshot | None, *, keeps: b
     with scope:
         outcome = execute(
             captured.transformed,
-            namespace,
+            shell,
             events.append,
             file_name=FILE,
             passes=(Drained, DiffersError),
             surroundings=surroundings,
-            front_end="kernel",
             points=keeper,
         )
     result = collect(

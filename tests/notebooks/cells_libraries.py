@@ -16,6 +16,14 @@ _DATA = (
 )
 _INNER = "what the cell changes inside another object is a copy for names that it does not read"
 
+# Its scripts have random numbers.
+_HOLOVIEWS = code("""
+    import holoviews as hv
+    from IPython.utils.capture import capture_output
+    with capture_output():
+        hv.extension('bokeh', 'matplotlib', logo=False)
+    """)
+
 CASES = (
     Case(
         shows="quantities stay those of their registry",
@@ -979,5 +987,26 @@ CASES = (
         cell="pack.inner.deep.VALUE",
         files=(("pack/__init__.py", ""), ("pack/inner/__init__.py", ""), ("pack/inner/deep.py", "VALUE = 3\n")),
         fresh=True,
+    ),
+    *(
+        Case(
+            shows=f"extensions and options of HoloViews, {where}",
+            needs="holoviews",
+            before=(_HOLOVIEWS,) if where == "before" else (),
+            cell=("" if where == "before" else _HOLOVIEWS)
+            + code("""
+                line = hv.Curve([(0, 1), (1, 2)]).opts(color='red')
+                hv.output(backend='matplotlib')
+                print(hv.Store.lookup_options('bokeh', line, 'style'), hv.Store.current_backend)
+                hv.Bars([1, 2])
+                """),
+            then=(
+                "print(hv.Store.lookup_options('bokeh', line, 'style'), hv.Store.loaded_backends())",
+                "hv.Curve([2, 1]).opts(linewidth=3)",
+            ),
+            every=True,
+            skips=("line",),
+        )
+        for where in ("before", "in the cell")
     ),
 )

@@ -37,8 +37,10 @@ def _run(script: str, tmp_path: Path) -> str:
 EXECUTE = """
 from greenkernel.runner.execute import execute
 from greenkernel.runner.restore import new_main
+from greenkernel.runner.shell import cell_shell
 events = []
 space = new_main()
+shell = cell_shell(space)
 """
 
 
@@ -50,7 +52,7 @@ def test_an_exception_that_passes_leaves_as_it_is(tmp_path: Path) -> None:
 class Leave(BaseException): pass
 space["Leave"] = Leave
 try:
-    execute("print('x')\\nraise Leave", space, events.append, file_name="<c>", passes=Leave)
+    execute("print('x')\\nraise Leave", shell, events.append, file_name="<c>", passes=Leave)
 except Leave:
     print("left after", repr(events[0].text))
 """
@@ -63,7 +65,7 @@ def test_the_shell_does_not_replace_what_the_notebook_has(tmp_path: Path) -> Non
     script = (
         EXECUTE
         + 'space["Out"] = {3: 9}\nspace["exit"] = 4\n'
-        + 'print(execute("Out[3] + exit", space, events.append, file_name="c").value)'
+        + 'print(execute("Out[3] + exit", shell, events.append, file_name="c").value)'
     )
     assert "13\n" == _run(script, tmp_path)
 
@@ -88,7 +90,7 @@ if pid == 0:
     print("forked"); os._exit(0)
 os.waitpid(pid, 0);
 """
-outcome = execute(cell, space, events.append, file_name="c")
+outcome = execute(cell, shell, events.append, file_name="c")
 out = "".join(e.text for e in events if e.kind == "stdout").splitlines()
 err = "".join(e.text for e in events if e.kind == "stderr")
 want = {f"t{n} {i}" for n in range(3) for i in range(300)} | {f"child {i}" for i in range(20000)}
@@ -103,7 +105,7 @@ def test_starting_the_shell_is_cheap(tmp_path: Path) -> None:
     script = (
         "import time\nstart = time.process_time()\n"
         + EXECUTE
-        + "execute('1', space, [].append, file_name='c')\nprint(time.process_time() - start)"
+        + "execute('1', shell, [].append, file_name='c')\nprint(time.process_time() - start)"
     )
     assert float(_run(script, tmp_path)) < 0.8
     assert [] == list(tmp_path.iterdir())

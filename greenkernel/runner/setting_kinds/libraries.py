@@ -263,6 +263,22 @@ def _put_bokeh(values: Values, _: Path) -> None:
         sys.modules["bokeh.io.state"].curstate().output_notebook(values["notebook"])
 
 
+def _take_holoviews(_: Path) -> dict[str, Any]:
+    """What ``hv.extension`` has loaded, the one in use first."""
+    store = sys.modules["holoviews.core.options"].Store
+    loaded = store.loaded_backends()
+    return {"backends": sorted(loaded, key=lambda name: name != store.current_backend)} if loaded else {}
+
+
+def _put_holoviews(values: Values, _: Path) -> None:
+    from IPython.core.getipython import get_ipython
+    from IPython.utils.capture import capture_output
+
+    if values["backends"]:
+        with capture_output():  # its scripts were shown where it was called
+            sys.modules["holoviews"].extension(*values["backends"], logo=False, ip=get_ipython())
+
+
 def _copied(value: Any) -> Any:
     return list(value) if isinstance(value, list) else value
 
@@ -331,6 +347,14 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="jax", title="settings of JAX", module="jax", take=_take_jax, put=_put_jax),
     Kind(name="keras", title="settings of Keras", module="keras", take=_take_keras, put=_put_keras),
     Kind(name="bokeh", title="where bokeh shows", module="bokeh.io.state", take=_take_bokeh, put=_put_bokeh),
+    Kind(
+        name="holoviews",
+        title="extensions of HoloViews",
+        module="holoviews",
+        take=_take_holoviews,
+        put=_put_holoviews,
+        early=True,
+    ),
     Kind(name="xarray", title="options of xarray", module="xarray", take=_take_xarray, put=_put_xarray),
     Kind(name="plotly", title="the template of plotly", module="plotly.io", take=_take_plotly, put=_put_plotly),
 )

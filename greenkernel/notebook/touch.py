@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import importlib.util
 import re
+import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from greenkernel.cell.names import analyse
@@ -24,6 +26,10 @@ def _words(text: str) -> frozenset[str]:
 _PATH = re.compile(r"(^|[\w\s])[\w.-]*/[\w./-]*|^[^\s/]+\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _WRITING = re.compile(
     r"^(to_|save|dump(?!s)|write|mkdir|makedirs|touch|unlink|remove|rename|rmtree|copy|move|log_|run$|call$|Popen)"
+)
+_READING = re.compile(
+    r"^(read(?!y)|load|open|imread|fromfile|genfromtxt|memmap|listdir|scandir|walk|i?glob|rglob|iterdir|exists|is_?file"
+    r"|is_?dir|stat$|getsize|getmtime|system|getoutput|popen|sx|import_module|reload|connect)"
 )
 _SETTING = re.compile(
     r"^(set_(option|config|printoptions|theme|style|context|palette|matplotlib_formats|backend|default)|seterr"
@@ -45,8 +51,10 @@ _FRAME_VIEWS = _words("""
     head tail describe info copy mean sum std var min max median count nunique unique value_counts groupby agg dtypes
     astype isna notna sort_values sort_index corr items iterrows itertuples keys values round T reset_index
 """)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _OUR_MAGICS = frozenset({"greenruns", "greensites", "greenreport"})
-_QUIET_MAGICS = frozenset({"matplotlib", "load_ext", "config", "pwd", "precision"})
+_FOR_PROGRAMS = frozenset({"bash", "sh", "script", "writefile", "file", "perl", "ruby", "html", "javascript", "latex"})
+_QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "load_ext", "config", "pwd", "precision"})
 _LAST_VALUES = re.compile(r"^(_{1,3}|_\d+|Out|_oh)$")
 
 
@@ -59,7 +67,7 @@ class Touch:
         binds: Names that it binds or deletes.
         changes: Names whose objects it may change in place: receivers of method calls, of subscripts and attributes.
         unknown: What it does that cannot be shown to be harmless, in a few words; empty where there is nothing.
-        files: True where it may read or write files.
+        files: True where it may read or write files, those of modules included.
         settings: True where it may change process-wide settings or random states.
         last_value: True where it reads ``_``, ``Out`` and the like.
         shows: True where it shows values, which depends on settings.
@@ -90,19 +98,21 @@ def touched(tree: ast.Module, namespace: Mapping[str, object], *, whole: bool = 
         return _of_ours(inner, namespace)
     if _only_our_magics(tree):
         return Touch()
-    # What functions of the cell do, they do when they are called: until then their bodies touch nothing.
-    names = analyse(ast.unparse(tree if whole else _without_bodies(tree)), namespace)
-    executed = ast.walk(tree) if whole else _executed(tree)
+    # What functions of the cell do, they do when they are called: of those that nobody uses bodies touch nothing.
+    names = analyse(ast.unparse(tree if whole else _without_idle(tree)), namespace)
+    executed = list(ast.walk(tree) if whole else _executed(tree))
     every = {node.id for node in executed if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     texts = [text for text in names.texts if _PATH.search(text)]
-    attributes = _attributes(tree)
+    attributes = _attributes(tree) | _inside(names.reads, namespace)
+    programs, magics = _strange_magics(tree)
+    uses_files = any(_WRITING.match(name) or _READING.match(name) for name in attributes | every)
     return Touch(
         reads=frozenset(names.reads) | (frozenset(every) - frozenset(dir(builtins))),
         binds=frozenset({*names.binds, *names.deletes}),
         changes=frozenset(_changes(tree, namespace, names.reads)),
         unknown=names.computed or _unknown(tree, namespace),
-        files=bool(texts) or any(_WRITING.match(name) for name in attributes) or "open" in every or "system" in every,
-        settings=any(_SETTING.match(name) for name in attributes),
+        files=bool(texts) or uses_files or programs or magics or any(_is_near(node) for node in executed),
+        settings=any(_SETTING.match(name) for name in attributes) or magics,
         last_value=any(_LAST_VALUES.match(name) for name in every),
         shows=any(isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant) for node in tree.body),
     )
@@ -181,6 +191,54 @@ def _magic(node: ast.AST, method: str) -> list[str] | None:
     return None
 
 
+def _strange_magics(tree: ast.AST) -> tuple[bool, bool]:
+    """Whether the cell has lines for other programs, and whether it has magics of which nothing is known."""
+    programs = unknown = False
+    for node in ast.walk(tree):
+        cell, line = _magic(node, "run_cell_magic") or [""], _magic(node, "run_line_magic") or [""]
+        programs |= isinstance(node, ast.Attribute) and node.attr in ("system", "getoutput")
+        programs |= cell[0] in _FOR_PROGRAMS
+        unknown |= cell[0] not in _FOR_PROGRAMS | _QUIET_MAGICS | {""}
+        unknown |= line[0] not in _OUR_MAGICS | _QUIET_MAGICS | {""}
+    return programs, unknown
+
+
+def _is_near(node: ast.AST) -> bool:
+    """True for an import of what is not loaded and not installed: a module of the notebook's, or one yet to come."""
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    return any(_is_file_of_ours(name.partition(".")[0]) for name in names)
+
+
+def _is_file_of_ours(module: str) -> bool:
+    if module in sys.modules or module in sys.stdlib_module_names:
+        return False
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return True
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec is not None else []
+    return not any("site-packages" in place or "dist-packages" in place for place in places)
+
+
+def _inside(reads: tuple[str, ...], namespace: Mapping[str, object]) -> set[str]:
+    """Names that the notebook's functions and classes use which a cell reads."""
+    found: set[str] = set()
+    for name in reads:
+        value = namespace.get(name)
+        members = vars(value).values() if isinstance(value, type) and value.__module__ == "__main__" else [value]
+        queue: list[object] = [member.__code__ for member in members if isinstance(member, types.FunctionType)]
+        if isinstance(value, types.FunctionType) and value.__module__ != "__main__":
+            continue
+        while queue:
+            code = queue.pop()
+            if isinstance(code, types.CodeType):
+                found.update(code.co_names)
+                queue += code.co_consts
+    return found
+
+
 def _attributes(tree: ast.AST) -> set[str]:
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -244,36 +302,54 @@ def _unknown(tree: ast.Module, namespace: Mapping[str, object]) -> str:
     return ""
 
 
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes that run when the cell does: bodies of functions run when they are called."""
+def _executed(tree: ast.AST, idle: frozenset[ast.AST] | None = None) -> Iterator[ast.AST]:
+    """Nodes that run when the cell does, or may: bodies of functions that the cell uses do."""
+    idle = _idle(tree) if idle is None else idle
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in (*child.decorator_list, *child.args.defaults, *[d for d in child.args.kw_defaults if d]):
+        if child in idle and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in (*child.args.defaults, *[d for d in child.args.kw_defaults if d]):
                 yield part
-                yield from _executed(part)
-        elif isinstance(child, ast.Lambda):
-            continue
-        else:
+                yield from _executed(part, idle)
+        elif child not in idle:
             yield child
-            yield from _executed(child)
+            yield from _executed(child, idle)
 
 
-def _without_bodies(tree: ast.Module) -> ast.Module:
-    class Strip(ast.NodeTransformer):
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-            node.body = [ast.Pass()]
-            return node
+def _idle(tree: ast.AST) -> frozenset[ast.AST]:
+    """Functions and lambdas that the cell only binds to names: nobody in it uses these."""
+    loads = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
 
-        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-            node.body = [ast.Pass()]
-            return node
+    def is_used(names: Collection[str], definition: ast.AST) -> bool:
+        own = set(ast.walk(definition))
+        return any(node.id in names and node not in own for node in loads)
 
-        def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and not node.decorator_list and not is_used({node.name}, node):
+            found.update(one for one in node.body if isinstance(one, _FUNCTIONS) and not one.decorator_list)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if len(targets) == len(node.targets) and not is_used(targets, node):
+                found.add(node.value)
+        elif isinstance(node, ast.Module):
+            functions = (one for one in ast.walk(node) if isinstance(one, _FUNCTIONS))
+            methods = {one for cls in ast.walk(node) if isinstance(cls, ast.ClassDef) for one in cls.body}
+            found.update(
+                one
+                for one in functions
+                if one not in methods and not one.decorator_list and not is_used({one.name}, one)
+            )
+    return frozenset(found)
+
+
+def _without_idle(tree: ast.Module) -> ast.Module:
+    copied = copy.deepcopy(tree)
+    for node in _idle(copied):
+        if isinstance(node, ast.Lambda):
             node.body = ast.Constant(None)
-            return node
-
-    stripped: ast.Module = Strip().visit(copy.deepcopy(tree))
-    return stripped
+        elif isinstance(node, _FUNCTIONS):
+            node.body = [ast.Pass()]
+    return copied
 
 
 def _harmless_call(call: ast.Call, namespace: Mapping[str, object], made: set[str]) -> bool:

@@ -46,7 +46,11 @@ def _namespace() -> dict[str, Any]:
         "other": [1, 2],
         "n": 3,
     }
-    exec("def uses():\n    return fitted\ndef safe():\n    return n\ndef sets():\n    global n\n    n = 4", space)
+    exec(
+        "def uses():\n    return fitted\ndef safe():\n    return n\ndef sets():\n    global n\n    n = 4\n"
+        "def listed():\n    import os\n    return os.listdir('.')",
+        space,
+    )
     return space
 
 
@@ -126,6 +130,62 @@ def test_a_function_that_binds_for_the_notebook() -> None:
     """A name that a function of the notebook binds by a global statement is waited for."""
     assert "it uses n" in _waits("sets()", "print(n)")
     assert "" == _waits("safe()", "print(n)")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "max(other, key=lambda i: fitted[i])",
+        "sorted(other, key=lambda i: -fitted[i])",
+        "list(map(lambda i: fitted[i], other))",
+        "other.sort(key=lambda i: fitted[i])",
+        "def key(i):\n    return fitted[i]\nmax(other, key=key)",
+        "key = lambda i: fitted[i]\nmax(other, key=key)",
+        "class K:\n    def key(i):\n        return fitted[i]\nmax(other, key=K.key)",
+        "@print\ndef key():\n    return fitted",
+    ],
+)
+def test_functions_that_a_cell_uses_run_in_it(later: str) -> None:
+    """What is handed on as a function is called, also by what is harmless itself."""
+    assert "it uses fitted" in _waits(FIT, later)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "key = lambda i: fitted[i]",
+        "class K:\n    def key(self):\n        return fitted",
+        "max(other, key=lambda i: -i)",
+    ],
+)
+def test_functions_that_a_cell_only_binds_do_not(later: str) -> None:
+    """Nor does one that uses something else have to wait."""
+    assert "" == _waits(FIT, later)
+
+
+@pytest.mark.parametrize(
+    ("pending", "later"),
+    [
+        ("df.to_pickle(name)", "!cat model.pkl"),
+        ("!echo 5 > x.csv", "pd.read_csv('x.csv')"),
+        ("!echo 5 > x.csv", "import os\nos.listdir('.')"),
+        ("df.to_csv(name)", "%%bash\nls"),
+        ("df.to_csv(name)", "np.loadtxt(name)"),
+        ("np.save(name, X)", "listed()"),
+        ("%cd ..", "pd.read_csv(name)"),
+        ("open('mine_to_come.py', 'w').write('x = 1')", "import mine_to_come"),
+    ],
+)
+def test_a_cell_of_ours_that_may_read_files_waits_for_one_that_may_write_some(pending: str, later: str) -> None:
+    """Programs and functions of the notebook may do either, and a module may be one of the files."""
+    why = _waits(pending, f"%%greentrain\n{later}")
+    assert "files" in why or "settings" in why
+    assert "" != _waits(pending, later)
+
+
+def test_programs_change_no_settings() -> None:
+    """What shows values does not wait for a shell line."""
+    assert "" == _waits("!ls", "df.head()")
 
 
 def test_files_and_settings() -> None:

@@ -1,5 +1,7 @@
 """Linux namespaces of a process and its children: a network with nothing in it, and mounts that nobody else sees.
 
+Mounts let it see a folder elsewhere, or write nowhere but in one.
+
 Root needs no user namespace for either, and would lose its rights over other users' files in one. A plain user needs
 one, which only a process of one thread can enter. There is no way back out of half of it: a child tries first.
 Elsewhere than on Linux, and where the system forbids it, nothing happens.
@@ -17,6 +19,8 @@ _PROC = Path("/proc")
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _CAP_SYS_ADMIN = 21
+# mount_setattr(2), Linux 5.12 and later.
+_SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _RDONLY = 442, -100, 0x8000, 0x1
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 
 
@@ -28,7 +32,7 @@ def prepare_to_leave_network() -> None:
         if not leave_network():
             raise OSError
 
-    if _ON_LINUX and os.geteuid() != 0 and _works(both):
+    if _ON_LINUX and not _has_capability(_CAP_SYS_ADMIN) and os.geteuid() != 0 and _works(both):
         _own_user()
 
 
@@ -72,6 +76,43 @@ def bind(pairs: Sequence[tuple[Path, Path]]) -> bool:
     return True
 
 
+def keep_to(folder: Path) -> bool:
+    """Let this process, and what it starts, write below ``folder`` only; only while there is one thread.
+
+    Programs of this machine that wait for others in ``/run`` are not seen, and shared memory is its own.
+
+    Returns:
+        False where the system does not permit it; everything is then as before.
+    """
+
+    def act() -> None:
+        if not _has_capability(_CAP_SYS_ADMIN):
+            _own_user()
+        _unshare(_CLONE_NEWNS)
+        _mount(None, Path("/"), _MS_REC | _MS_PRIVATE)
+        _set_read_only(Path("/"), True)
+        _mount(folder, folder, _MS_BIND)
+        _set_read_only(folder, False)
+        _set_read_only(_PROC, False)
+        for place in ("/dev/shm", "/run"):
+            if Path(place).is_dir() and not folder.is_relative_to(place):
+                _mount(Path("tmpfs"), Path(place), 0, kind="tmpfs")
+
+    may = _ON_LINUX and (os.geteuid() != 0 or _has_capability(_CAP_SYS_ADMIN))
+    if not may or not _works(act):
+        return False
+    act()
+    return True
+
+
+def _set_read_only(point: Path, yes: bool) -> None:
+    import ctypes
+
+    there = (ctypes.c_uint64 * 4)(_RDONLY if yes else 0, 0 if yes else _RDONLY, 0, 0)
+    flags = _AT_RECURSIVE if yes else 0
+    _call("syscall", _SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(point), flags, there, ctypes.c_size_t(32))
+
+
 def _works(act: Callable[[], None]) -> bool:
     child = os.fork()
     if child == 0:
@@ -110,11 +151,11 @@ def _unshare(what: int) -> None:
     _call("unshare", what)  # os.unshare is there from Python 3.12 on
 
 
-def _mount(path: Path | None, point: Path, flags: int) -> None:
+def _mount(path: Path | None, point: Path, flags: int, kind: str | None = None) -> None:
     import ctypes
 
     what = os.fsencode(path) if path is not None else None
-    _call("mount", what, os.fsencode(point), None, ctypes.c_ulong(flags), None)
+    _call("mount", what, os.fsencode(point), os.fsencode(kind) if kind else None, ctypes.c_ulong(flags), None)
 
 
 def _drop_capabilities() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from greenkernel.runner.slice_folder import SliceFolder
@@ -22,16 +24,21 @@ _CHANGING = {
 }
 # Those that change what a link leads to.
 _THROUGH = frozenset({"os.truncate", "os.chmod", "os.chown", "os.utime"})
+# Those that start a program.
+_STARTING = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"})
 _ALWAYS = ("/dev/", "/proc/")
+_OF_PYTHON = (sysconfig.get_path("stdlib"), "<frozen ")
+_INSTALLED = ("site-packages", "dist-packages")
 _LOCAL = ("127.", "::1", "localhost")
 
 
 def guard(folder: Path, work: SliceFolder) -> None:
-    """From now on this process may write below ``folder`` only and connect to this machine only.
+    """From now on this process may write below ``folder`` only, connect to this machine only, and start no program.
 
     A hook of the interpreter, so it binds Python code and not C libraries that open files by themselves, nor child
-    processes. The cell sees a `PermissionError`. Where the system permits it the process has left the network before
-    (`namespaces.leave_network`), which binds those too; this then only says why.
+    processes. The cell sees a `PermissionError`. Where the system permits it the process can write nowhere else and
+    has left the network before (`namespaces`), which binds those too; this then only says why. Libraries may start
+    programs: they ask them what machine this is.
 
     Args:
         folder: The slice's own folder.
@@ -56,21 +63,43 @@ def guard(folder: Path, work: SliceFolder) -> None:
                 busy = False
             if writes:
                 _check(os.path.realpath(os.fsdecode(path)), root)
-        elif event in _CHANGING:
-            for path in args[: _CHANGING[event]]:
-                if isinstance(path, str | bytes | os.PathLike):
-                    above, name = os.path.split(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
-                    _check(os.path.join(os.path.realpath(above), name), root)  # noqa: PTH118
-        elif event in _THROUGH and isinstance(args[0], str | bytes | os.PathLike):
-            _check(os.path.realpath(os.fsdecode(args[0])), root)
-        elif event == "socket.connect":
-            address = args[1]
-            if isinstance(address, tuple) and not str(address[0]).startswith(_LOCAL):
-                raise PermissionError("a slice of a cell may not use the network")
+        else:
+            _refuse(event, args, root)
 
     sys.addaudithook(hook)
 
 
-def _check(full: str, root: str) -> None:
+def _refuse(event: str, args: tuple[Any, ...], root: str) -> None:
+    if event in _CHANGING:
+        for path in args[: _CHANGING[event]]:
+            if isinstance(path, str | bytes | os.PathLike):
+                above, name = os.path.split(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
+                _check(os.path.join(os.path.realpath(above), name), root)  # noqa: PTH118
+    elif event in _THROUGH and isinstance(args[0], str | bytes | os.PathLike):
+        _check(os.path.realpath(os.fsdecode(args[0])), root)
+    elif event == "socket.connect":
+        address = args[1]
+        if isinstance(address, tuple) and not str(address[0]).startswith(_LOCAL):
+            raise PermissionError("a slice of a cell may not use the network")
+        if isinstance(address, str | bytes) and (place := os.fsdecode(address)) and not place.startswith("\0"):
+            _check(os.path.realpath(place), root, "connect to a program")
+    elif event in _STARTING and _is_of_the_notebook(sys._getframe(2)):
+        raise PermissionError(f"a slice of a cell may not start a program: {str(args[0])[:100]}")
+
+
+def _check(full: str, root: str, what: str = "write") -> None:
     if not (full + os.sep).startswith(root) and not full.startswith(_ALWAYS):
-        raise PermissionError(f"a slice of a cell may not write outside of its own folder: {full}")
+        raise PermissionError(f"a slice of a cell may not {what} outside of its own folder: {full}")
+
+
+def _is_of_the_notebook(frame: FrameType | None) -> bool:
+    """True where code of the notebook's, or of its own modules, is what calls, if by way of Python's or IPython's."""
+    while frame is not None:
+        place = frame.f_code.co_filename
+        if any(part in place for part in _INSTALLED):
+            if f"{os.sep}IPython{os.sep}" not in place:
+                return False
+        elif not place.startswith(_OF_PYTHON):
+            return True
+        frame = frame.f_back
+    return False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from greenkernel.namespaces import prepare_to_leave_network
+import os
+from pathlib import Path
+
+from greenkernel.namespaces import keep_to, prepare_to_leave_network
 
 
 def main() -> int:
     """Be a slice."""
+    keep_to(Path.cwd())  # its own, in which it was started
+    os.chdir(Path.cwd())  # as it is mounted now
     prepare_to_leave_network()
     from greenkernel.runner.slice import main as be_slice  # libraries that it imports start threads
 

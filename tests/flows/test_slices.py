@@ -211,6 +211,8 @@ def test_a_time_limit_ends_everything_of_the_slice(bench: Bench, data: dict[str,
         ("import os; os.remove(path)", "may not write"),
         ("import shutil, os; shutil.rmtree(os.path.dirname(path))", "may not write"),
         ("import socket; socket.create_connection(('192.0.2.1', 80), 1)", "may not use the network"),
+        ("import subprocess; subprocess.run(['touch', path])", "may not start a program"),
+        ("import os; os.system('echo harm > ' + path)", "may not start a program"),
         ("open('inside.txt', 'w').write('fine')", None),
     ],
 )
@@ -226,6 +228,36 @@ def test_a_slice_can_do_no_harm(bench: Bench, source: str, forbidden: str | None
     assert (forbidden is None) == (measured.error is None)
     assert (forbidden or "") in (measured.error or "")
     assert "as it was" == precious.read_text()
+
+
+_UNSEEN = {
+    "a database": "import sqlite3\nwith sqlite3.connect(path) as con:\n    con.execute('create table t (a)')",
+    "C code": "import ctypes\nctypes.CDLL(None).system(b'echo harm > ' + path.encode())",
+    "a link to the notebook's": "import ctypes\nctypes.CDLL(None).system(b'echo harm > data' + b'.db')",
+    "a socket": "import socket\nwith socket.socket(socket.AF_UNIX) as s:\n    s.connect(path + '.socket')",
+}
+
+
+@pytest.mark.parametrize("how", _UNSEEN)
+def test_what_python_does_not_see_does_no_harm_either(how: str, bench: Bench) -> None:
+    """Where the system permits it: C libraries and programs write into no file of the user's, nor talk to others."""
+    if not _may("keep_to(pathlib.Path.cwd())", bench.folder):
+        pytest.skip("this system has no mount namespaces for us")
+    (precious := made(bench.folder / "precious") / "file.txt").write_bytes(b"")
+    notebook = made(bench.folder / "notebook")
+    (notebook / "data.db").write_bytes(b"")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{precious}.socket")
+        server.listen()
+        server.setblocking(False)
+        setup = replace(bench.setup(_UNSEEN[how], {"path": str(precious)}), notebook=str(notebook))
+        with SliceProcess(setup, made(bench.scratch / "guarded"), 1) as process:
+            assert process.ready().error is None
+            process.run(None, 1.0, {}, 30)
+        process.ended()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert b"" == precious.read_bytes() == (notebook / "data.db").read_bytes()
 
 
 _BY_C = """
@@ -251,17 +283,18 @@ def test_a_slice_has_no_network(bench: Bench) -> None:
             measured = process.run(None, 1.0, {}, 60)
         process.ended()
     assert not isinstance(measured, str)
-    if measured.error == "AssertionError: reached" and not _may_leave():
+    if measured.error == "AssertionError: reached" and not _may("leave_network()", bench.folder):
         pytest.skip("this system has no network namespaces for us")
     assert measured.error is None
 
 
-def _may_leave() -> bool:
+def _may(call: str, folder: Path) -> bool:
     """Asked of a process of its own: this one stays where it is."""
     program = (
-        "from greenkernel import namespaces as o\no.prepare_to_leave_network()\nraise SystemExit(not o.leave_network())"
+        "import pathlib\nfrom greenkernel import namespaces\nnamespaces.prepare_to_leave_network()\n"
+        f"raise SystemExit(not namespaces.{call})"
     )
-    return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    return subprocess.run([sys.executable, "-c", program], check=False, cwd=folder).returncode == 0
 
 
 def test_what_is_forbidden_is_not_tried_again_with_more_rows(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from greenkernel.cell.bind import Meanwhile
 from greenkernel.errors import GreenKernelError
 from greenkernel.handle import Run
-from greenkernel.notebook.errors import lines_of
+from greenkernel.notebook.errors import lines_of, remember
 from greenkernel.notebook.frontend import CellOutput, draw_inline, page
 from greenkernel.notebook.live import Live
 from greenkernel.notebook.pending import Notebook, Pending
@@ -47,6 +47,7 @@ class Desk:
         # Runs whose end may have come to a page that was gone: with the number of the cell, and the page.
         self._told_to: list[tuple[Run, int, str, Live]] = []
         self._in_a_cell = False
+        self._shown: BaseException | None = None
         shell.events.register("pre_run_cell", self._begins)
         shell.events.register("post_run_cell", self._ends)
 
@@ -194,6 +195,8 @@ class Desk:
         if output is None or error is None:
             return
         output.error(error, lines_of(self._shell, error))
+        remember(error)
+        self._shown = error
 
     def _tell_again(self) -> None:
         """A page that was loaded again takes nothing more for cells that ran before: it gets their ends here."""
@@ -219,6 +222,9 @@ class Desk:
             self.take_ended()
         except GreenKernelError as e:
             self._voice().say(str(e))
+        if self._shown is not None:  # the cell that waited for it was stopped by an error of ours meanwhile
+            remember(self._shown)
+            self._shown = None
 
 
 def _now(run: Run) -> str:

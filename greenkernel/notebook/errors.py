@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,13 @@ def lines_of(shell: Any, error: BaseException) -> list[str]:
     if isinstance(error, BaseExceptionGroup):
         return "".join(traceback.format_exception(error)).splitlines()
     return list(shell.InteractiveTB.structured_traceback(kind, error, trace, tb_offset=0))
+
+
+def remember(error: BaseException) -> None:
+    """``%tb`` and ``%debug`` are about the last exception that was shown."""
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
 
 
 def cells_own(found: TracebackType | None) -> TracebackType | None:

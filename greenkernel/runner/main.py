@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from greenkernel.errors import GreenKernelError, IntegrityError, TemporaryError
 from greenkernel.osfacts import end_descendants, tree_usage
@@ -62,6 +62,10 @@ def main() -> int:
         return 1
 
 
+# The system's own, in whose place the cell finds another one.
+_exit = os._exit
+
+
 class Runner:
     """The one process that an epoch has."""
 
@@ -70,6 +74,7 @@ class Runner:
         self._store = store
         self._environment = environment
         self._refused = tuple(os.environ.pop(_REFUSED, "").split())
+        self._process = os.getpid()
         self._folder = Path.cwd()
         self._usage = Usage()
         self._leaving = threading.Lock()
@@ -98,6 +103,7 @@ class Runner:
         on_signal(signal.SIGTERM, self._drain)
         if not self._claim():
             return 0
+        os._exit = self._exit
         self._reporter.start()
         try:
             result = self._compute()
@@ -116,6 +122,19 @@ class Runner:
             self._reporter.finish()
             self._store.finish(result)
         return 0
+
+    def _exit(self, status: int) -> NoReturn:
+        """``os._exit`` of the cell: it would come to the same end again, and what it has printed is told first."""
+        if os.getpid() == self._process:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            with self._leaving:
+                self._reporter.finish()
+                ended = Failure(
+                    at=now(), message=f"the cell ended its process with os._exit({status})", temporary=False
+                )
+                self._store.say_failure(self._job.epoch, ended)
+        _exit(status)
 
     def _claim(self) -> bool:
         """False where this process must not run: fenced, finished, or a second one under the same epoch."""
@@ -449,7 +468,7 @@ class Runner:
         sys.stdout.flush()
         sys.stderr.flush()
         end_descendants(os.getpid())
-        os._exit(0)
+        _exit(0)
 
     def _work(self) -> Path:
         """The cell's working folder, by the path that the notebook's folder has at home where it is seen there too."""

@@ -185,6 +185,10 @@ def test_a_failed_run_stops_who_waits(kernel: Kernel) -> None:
     kernel.until(lambda: first.error is not None)
     assert "ZeroDivisionError: division by zero" == first.error
     assert "1\n" == kernel.run("print(a)").text()
+    assert "ZeroDivisionError: division by zero" == kernel.run("%tb").error
+    debugged = "import linecache, sys\ntb = sys.last_traceback\n"
+    debugged += "print(linecache.getline(tb.tb_frame.f_code.co_filename, tb.tb_lineno), end='')"
+    assert "b = 1 / 0" == kernel.run(debugged).text().strip()
 
 
 def test_a_traceback_comes_below_what_was_printed(kernel: Kernel) -> None:

@@ -386,3 +386,14 @@ def test_local_modules_travel(home: Home, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "my_helpers.py").write_text("def double(x):\n    return 2 * x\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert 8 == quick(home, "from my_helpers import double\ndouble(4)").result(60)
+
+
+def test_a_cell_that_ends_its_process_is_not_run_again(home: Home) -> None:
+    """``os._exit`` would come to the same end again: what was printed is kept, and it is said; children may use it."""
+    forked = "import os\nif not (child := os.fork()): os._exit(3)\nprint('child', os.waitpid(child, 0)[1] >> 8)\n"
+    run = quick(home, forked + "print('said')\nos._exit(7)", {})
+    run.wait(60)
+    assert RunState.FAILED == run.state
+    assert "the cell ended its process with os._exit(7)" in run.detail
+    assert "child 3\nsaid\n" == run.logs()
+    assert 1 == len(run.epochs)

@@ -157,7 +157,11 @@ def _predict(given: argparse.Namespace) -> int:
         Path(given.json).write_text(forecast.to_json() + "\n", encoding="utf-8")
     print(profile_text(advice.profile))
     print(predictions_text(advice.predictions, advice.plan))
-    print(plan_text(advice.plan, zone=home.settings.timezone) if advice.plan else f"impossible: {advice.impossible}")
+    print(
+        plan_text(advice.plan, advice.predictions, zone=home.settings.timezone)
+        if advice.plan
+        else f"impossible: {advice.impossible}"
+    )
     return 0 if advice.plan else 1
 
 

@@ -153,7 +153,7 @@ def _show(run: Run, given: argparse.Namespace, desk: Desk) -> None:
         desk.out(profile_text(advice.profile))
         desk.out(predictions_text(advice.predictions, advice.plan))
     if run.plan is not None:
-        desk.out(plan_text(run.plan, zone=zone))
+        desk.out(plan_text(run.plan, advice.predictions if advice is not None else (), zone=zone))
     for at, text in run.journal():
         desk.out(f"{at.astimezone(zone):%H:%M:%S} {text}")
     if receipt is not None:

@@ -116,7 +116,7 @@ class _Teller:
             self._voice.say(profile_text(advice.profile))
             self._voice.say(predictions_text(advice.predictions, advice.plan))
             if advice.plan is not None:
-                self._voice.say(plan_text(advice.plan, zone=self._zone))
+                self._voice.say(plan_text(advice.plan, advice.predictions, zone=self._zone))
                 self._voice.say(_IF_THIS_SLEEPS)
         notes = run.journal()
         for _at, text in notes[self._journal :]:

@@ -71,7 +71,7 @@ def page_text(state: PanelState, *, zone: tzinfo | None) -> str:
         lines.append(manifest_text(state.capture))
         lines += [profile_text(state.profile)] if state.profile is not None else []
         lines += [predictions_text(state.predictions, state.plan)] if state.predictions else []
-        lines += [plan_text(state.plan, zone=zone)] if state.plan is not None else []
+        lines += [plan_text(state.plan, state.predictions, zone=zone)] if state.plan is not None else []
         lines += [f"no plan: {state.impossible}"] if state.impossible else []
     text = "\n".join(lines)
     return text if len(text) <= MOST_HTML_BYTES // 4 else text[: MOST_HTML_BYTES // 4] + "\n…"

@@ -21,7 +21,7 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> str:
 def manifest_text(capture: Capture, *, most: int = 8) -> str:
     """What travels, the biggest first."""
     items = sorted(capture.items, key=lambda item: -item.bytes)
-    shown = [f"{item.name} ({item.kind}, {format_bytes(item.bytes)})" for item in items[:most]]
+    shown = [f"{item.name} ({item.kind}, {format_bytes(item.bytes)}, {item.why})" for item in items[:most]]
     more = f" and {len(items) - most} more" if len(items) > most else ""
     count = len(capture.files)
     files = f"; {count} file{'s' if count > 1 else ''}" if count else ""
@@ -47,7 +47,8 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
     rows = []
     for p in predictions:
         ticked = first is not None and (p.site, p.cores) == (first.site, first.cores)
-        chance = "" if p.p_due is None else f"{p.p_due:.0%}"
+        chance = "" if p.p_due is None or not is_known(p.time_s) else f"{p.p_due:.0%}"
+        remark = "recommended" if ticked else ""
         rows.append(
             (
                 "→" if ticked else " ",
@@ -55,7 +56,7 @@ def predictions_text(predictions: Sequence[Prediction], plan: Plan | None) -> st
                 str(p.cores),
                 *_figures(p),
                 chance,
-                "" if p.feasible else f"cannot: {p.why_not}",
+                remark if p.feasible else f"cannot: {p.why_not}",
             )
         )
     header = ("", "site", "cores", "time", "energy", "CO2e if now", "cost", "in time", "")
@@ -78,12 +79,17 @@ def _figures(p: Prediction) -> tuple[str, str, str, str]:
     )
 
 
-def plan_text(plan: Plan, *, zone: tzinfo | None) -> str:
-    """The steps of a plan and the reason."""
+def plan_text(plan: Plan, predictions: Sequence[Prediction], *, zone: tzinfo | None) -> str:
+    """The steps of a plan and the reason; no times that nobody has measured."""
 
     def clock(when: datetime) -> str:
         return _clock(when, zone, today=plan.made_at)
 
+    first = plan.steps[0]
+    took = next((p.time_s for p in predictions if (p.site, p.cores) == (first.site, first.cores)), None)
+    if took is not None and not is_known(took):
+        begins = f"{first.site} ({_cores(first.cores)}) from {clock(first.start)}"
+        return f"plan: {begins}; best by what is known, and how long the cell takes is not\n  {plan.reason}"
     steps = [f"{s.site} ({_cores(s.cores)}) {clock(s.start)}-{clock(s.end)}" for s in plan.steps]
     latest = clock(plan.finish_latest_at)
     return f"plan: {', then '.join(steps)}; done {clock(plan.finish_at)}, at the latest {latest}\n  {plan.reason}"

@@ -65,6 +65,7 @@ def test_the_recommended_row_is_ticked_and_the_impossible_has_its_reason() -> No
     rows = [prediction("a", 1), prediction("b", 1), prediction("b", 2, feasible=False, why_not="too late", p_due=0.1)]
     lines = predictions_text(rows, plan(1)).splitlines()
     assert ["b"] == [line.split()[1] for line in lines if line.startswith("→")]
+    assert "recommended" in lines[3]
     assert "cannot: too late" in lines[4]
     assert "30 s-2 min" in lines[2]
     assert "97%" in lines[2]
@@ -73,9 +74,9 @@ def test_the_recommended_row_is_ticked_and_the_impossible_has_its_reason() -> No
 
 def test_times_of_another_day_have_their_date() -> None:
     """A plan over midnight says so, in the user's own zone."""
-    assert "22:30:00-23:00:00" in plan_text(plan(0.5), zone=UTC)
-    assert "done 23:00:00, at the latest 06 Jan 00:00:00" in plan_text(plan(0.5), zone=UTC)
-    assert "b (1 core) 23:30:00-06 Jan 00:30:00" in plan_text(plan(1), zone=ZoneInfo("Europe/Berlin"))
+    assert "22:30:00-23:00:00" in plan_text(plan(0.5), [], zone=UTC)
+    assert "done 23:00:00, at the latest 06 Jan 00:00:00" in plan_text(plan(0.5), [], zone=UTC)
+    assert "b (1 core) 23:30:00-06 Jan 00:30:00" in plan_text(plan(1), [], zone=ZoneInfo("Europe/Berlin"))
 
 
 def test_a_manifest_names_the_biggest_and_what_looks_like_a_secret() -> None:
@@ -93,7 +94,7 @@ def test_a_manifest_names_the_biggest_and_what_looks_like_a_secret() -> None:
         python_version="3.11.7",
     )
     text = manifest_text(capture, most=2)
-    assert "x3 (int, 3 KiB), x2 (int, 2 KiB) and 1 more; 1 file" in text
+    assert "x3 (int, 3 KiB, read), x2 (int, 2 KiB, read) and 1 more; 1 file" in text
     assert "looks like a secret: x1" in text
 
 
@@ -109,4 +110,15 @@ def test_what_was_not_measured_gets_no_figure() -> None:
     guess = Interval(low=1.0, mid=600.0, high=86_400.0, source="default: no profile")
     shown = predictions_text((replace(prediction("a", 2), time_s=guess),), None)
     (row,) = [line for line in shown.splitlines() if " a " in line]
-    assert ["a", "2", "not known, up to 24 h", "97%"] == [part for part in re.split(r"\s{2,}", row) if part]
+    assert ["a", "2", "not known, up to 24 h"] == [part for part in re.split(r"\s{2,}", row) if part]
+
+
+def test_a_plan_for_what_was_not_measured_has_no_end() -> None:
+    """It says where it begins, and that how long it takes is not known."""
+    guess = Interval(low=1.0, mid=600.0, high=86_400.0, source="default: no profile")
+    made = plan(1)
+    first = made.steps[0]
+    rows = [replace(prediction(first.site, first.cores), time_s=guess)]
+    shown = plan_text(made, rows, zone=UTC)
+    assert f"plan: {first.site} (1 core) from 22:30:00; best by what is known" in shown
+    assert "done" not in shown

@@ -23,6 +23,7 @@ from greenkernel.units import format_bytes
 from greenkernel.upkeep import Upkeep
 from greenkernel.voices import Voice
 
+NOBODY_CHOOSES = "nobody can choose here: the recommended site is taken"
 _KEPT = f"{UserSettings().keep_days:g}"
 
 

@@ -58,7 +58,7 @@ class Magics:
         """Run the cell on the best site and bind its names here."""
         __tracebackhide__ = True
         from greenkernel.cell.transform import NothingToRunError
-        from greenkernel.commands import check_receipt, move_policy, words
+        from greenkernel.commands import NOBODY_CHOOSES, check_receipt, move_policy, words
 
         if {"--help", "-h"} & set(words(line)):
             print(_train_parser().format_help())
@@ -85,6 +85,8 @@ class Magics:
             raise wrong
         if leaves:
             return self._leave(run, home, can_choose=asks, receipt=given.json)
+        if not (inside or given.auto or given.wait or given.dry_run or given.site):
+            self._voice().say(NOBODY_CHOOSES)
         value = self._follow(run, home, receipt=given.json, shows_value=not inside)
         return value if inside else None
 

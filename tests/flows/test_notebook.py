@@ -52,6 +52,14 @@ def test_our_words_are_displays(home: Home) -> None:
     assert value_of(outputs) is None
 
 
+def test_where_nobody_can_click_it_says_what_is_chosen(home: Home) -> None:
+    """Without --auto, --wait and --site the recommended site is taken, which is said."""
+    said, *others = execute(*(f"%%greentrain --no-profile{more}\nx = 1" for more in ("", " --auto", " --site near")))
+    words = "nobody can choose here: the recommended site is taken"
+    assert any(words in output.data["text/plain"] for output in said if output.output_type == "display_data")
+    assert words not in str(others)
+
+
 def test_errors_are_the_cells_own(home: Home) -> None:
     """The notebook stops with the cell's exception; names bound before it are there."""
     with pytest.raises(CellExecutionError) as caught:

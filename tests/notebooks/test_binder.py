@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from greenkernel.clock import RealClock, wait_until
 from tests.flows.conftest import end_controllers
 from tests.notebooks.test_notebooks import NOTEBOOKS, smaller
 
@@ -47,6 +50,22 @@ def everybodys_python(place: Path) -> Path:
     return place / "python" / "bin" / name
 
 
+def opens_on(environment: Path, folder: Path, told: dict[str, str]) -> str:
+    """Where JupyterLab sends who comes to it."""
+    command = [environment / "bin" / "jupyter", "lab", "--allow-root", "--no-browser"]
+    command += ["--IdentityProvider.token=", "--ServerApp.sock=" + str(folder / "lab.sock")]
+    with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as lab:
+        try:
+            assert wait_until(RealClock(), (folder / "lab.sock").exists, timeout_s=60)
+            asked = HTTPConnection("localhost")
+            asked.sock = socket.socket(socket.AF_UNIX)
+            asked.sock.connect(str(folder / "lab.sock"))
+            asked.request("GET", "/")
+            return asked.getresponse().headers["Location"].partition("?")[0]
+        finally:
+            lab.kill()
+
+
 def test_binder() -> None:
     """The lists of binder/ are enough; one core, 2 GB and a user without rights run both notebooks to their end."""
     if os.getuid() != 0 or not shutil.which("prlimit") or not shutil.which("setpriv"):
@@ -58,15 +77,17 @@ def test_binder() -> None:
     subprocess.run([everybodys_python(place), "-m", "venv", environment], check=True)
     pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement"]
     subprocess.run([*pip, ROOT / "binder" / "requirements.txt"], cwd=ROOT, check=True, timeout=600)
+    path = f"{environment / 'bin'}:{os.environ['PATH']}"
+    subprocess.run([ROOT / "binder" / "postBuild"], check=True, env={"PATH": path})
     home = place / "home"
     home.mkdir()
     for name in ("01_first_light", "02_choose_a_site"):
         smaller(place / "notebooks" / f"{name}.ipynb")
     subprocess.run(["chown", "-R", str(user), place], check=True)
     limits = ["prlimit", f"--data={2 * 2**30}", "--", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    path = f"{environment / 'bin'}:{os.environ['PATH']}"
     told = {"HOME": str(home), "PATH": path, "GREENKERNEL_HOME": str(home / "gk")}
     try:
+        assert "/lab/tree/notebooks/01_first_light.ipynb" == opens_on(environment, place, told)
         for name in ("01_first_light", "02_choose_a_site"):
             command = ["taskset", "-c", "0", *limits, environment / "bin" / "python", "-c", RUN, f"{name}.ipynb"]
             began = time.monotonic()

@@ -9,6 +9,7 @@ import ast
 import builtins
 import copy
 import importlib.util
+import inspect
 import re
 import sys
 import types
@@ -52,6 +53,11 @@ _FRAME_VIEWS = _words("""
     astype isna notna sort_values sort_index corr items iterrows itertuples keys values round T reset_index
 """)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DRAWING = re.compile(
+    r"^(fit(_\w+)?|sample|shuffle|resample|permutation\w*|choices?|bootstrap\w*|make_\w+|train\w*|simulate\w*|cross_val\w*"
+    r"|learning_curve|validation_curve)$"
+)
+_SEEDS = frozenset({"random_state", "seed", "rng", "generator"})
 _OUR_MAGICS = frozenset({"greenruns", "greensites", "greenreport"})
 _FOR_PROGRAMS = frozenset({"bash", "sh", "script", "writefile", "file", "perl", "ruby", "html", "javascript", "latex"})
 _QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "load_ext", "config", "pwd", "precision"})
@@ -71,6 +77,8 @@ class Touch:
         settings: True where it may change process-wide settings or random states.
         last_value: True where it reads ``_``, ``Out`` and the like.
         shows: True where it shows values, which depends on settings.
+        draws: True where libraries that it calls may draw from the global random generators.
+        computed: How it reaches names that its text does not tell, such as ``eval``; empty where it does not.
         inner: The text of a cell of ours inside it; its own effects are elsewhere.
     """
 
@@ -82,6 +90,8 @@ class Touch:
     settings: bool = False
     last_value: bool = False
     shows: bool = False
+    draws: bool = False
+    computed: str = ""
     inner: str | None = None
 
 
@@ -111,6 +121,8 @@ def touched(tree: ast.Module, namespace: Mapping[str, object], *, whole: bool = 
         binds=frozenset({*names.binds, *names.deletes}),
         changes=frozenset(_changes(tree, namespace, names.reads)),
         unknown=names.computed or _unknown(tree, namespace),
+        computed=names.computed,
+        draws=_draws(tree, namespace),
         files=bool(texts) or uses_files or programs or magics or any(_is_near(node) for node in executed),
         settings=any(_SETTING.match(name) for name in attributes) or magics,
         last_value=any(_LAST_VALUES.match(name) for name in every),
@@ -134,6 +146,8 @@ def _of_ours(inner: str, namespace: Mapping[str, object]) -> Touch:
         files=found.files,
         settings=found.settings,
         last_value=found.last_value,
+        computed=found.computed,
+        draws=found.draws,
         inner=inner,
     )
 
@@ -157,8 +171,11 @@ def why_not_independent(later: Touch, pending: Touch, shared: frozenset[str]) ->
         return "the run may change settings"
     if later.files and pending.files:
         return "it uses files, and the run may write some"
+    if later.inner is not None and later.draws and pending.draws:
+        return "both may draw random numbers"
     if later.inner is not None:
-        return ""
+        bound = pending.binds | pending.changes
+        return f"it may use what the run binds ({later.computed})" if later.computed and bound else ""
     return f"its effects are not known ({later.unknown})" if later.unknown else ""
 
 
@@ -263,6 +280,46 @@ def _changes(tree: ast.AST, namespace: Mapping[str, object], reads: tuple[str, .
         plain = isinstance(value, types.ModuleType | types.FunctionType | type | str | int | float | bool | None)
         if name not in direct and not plain:
             yield name
+
+
+def _draws(tree: ast.AST, namespace: Mapping[str, object]) -> bool:
+    """True where something is called that draws in many libraries, and is not shown to have a seed, or to need none."""
+    made = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        function = node.func if isinstance(node, ast.Call) else None
+        called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if isinstance(node, ast.Call) and _DRAWING.match(called) and not _is_seeded(node, namespace):
+            owner = function.value if isinstance(function, ast.Attribute) else None
+            owner = made.get(owner.id, owner) if isinstance(owner, ast.Name) else owner
+            if owner is None or not _is_seeded(owner, namespace):
+                return True
+    return False
+
+
+def _is_seeded(node: ast.AST, namespace: Mapping[str, object]) -> bool:
+    """True for a call with a seed or of a class that takes none, and for an object that has one, or needs none."""
+    if isinstance(node, ast.Name):
+        value = namespace.get(node.id)
+        if type(value).__module__.partition(".")[0] != "sklearn" or not hasattr(value, "get_params"):
+            return False
+        seeds = [seed for name, seed in value.get_params().items() if name.rpartition("__")[2] == "random_state"]
+        return None not in seeds
+    if not isinstance(node, ast.Call):
+        return False
+    if any(
+        k.arg in _SEEDS and not (isinstance(k.value, ast.Constant) and k.value.value is None) for k in node.keywords
+    ):
+        return True
+    kind = namespace.get(node.func.id) if isinstance(node.func, ast.Name) else None
+    if not isinstance(kind, type) or kind.__module__.partition(".")[0] != "sklearn":
+        return False
+    return "random_state" not in inspect.signature(kind).parameters and not node.args
 
 
 def _keeps_nothing(function: ast.Attribute, namespace: Mapping[str, object]) -> bool:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
+from sklearn.utils import shuffle
 
 from greenkernel.cell.transform import to_python
 from greenkernel.notebook.pending import Notebook
@@ -45,6 +48,12 @@ def _namespace() -> dict[str, Any]:
         "df": pd.DataFrame({"a": [1, 2]}),
         "other": [1, 2],
         "n": 3,
+        "y": [0, 1] * 6,
+        "shuffle": shuffle,
+        "LinearRegression": LinearRegression,
+        "RandomForestClassifier": RandomForestClassifier,
+        "forest": RandomForestClassifier(3),
+        "seeded": RandomForestClassifier(3, random_state=1),
     }
     exec(
         "def uses():\n    return fitted\ndef safe():\n    return n\ndef sets():\n    global n\n    n = 4\n"
@@ -181,6 +190,38 @@ def test_a_cell_of_ours_that_may_read_files_waits_for_one_that_may_write_some(pe
     why = _waits(pending, f"%%greentrain\n{later}")
     assert "files" in why or "settings" in why
     assert "" != _waits(pending, later)
+
+
+def test_a_cell_of_ours_that_computes_names_waits() -> None:
+    """What its text does not name may be what is pending."""
+    assert "it may use what the run binds (eval)" in _waits(FIT, "%%greentrain\nw = eval('fit' + 'ted')")
+    assert "" == _waits("pass", "%%greentrain\nw = eval('fit' + 'ted')")
+
+
+@pytest.mark.parametrize(
+    ("later", "waits"),
+    [
+        ("shuffle(other)", True),
+        ("df.sample(2)", True),
+        ("RandomForestClassifier(5).fit(X, y)", True),
+        ("forest.fit(X, y)", True),
+        ("grown = RandomForestClassifier(5)\ngrown.fit(X, y)", True),
+        ("df.sample(2, random_state=3)", False),
+        ("RandomForestClassifier(5, random_state=0).fit(X, y)", False),
+        ("grown = RandomForestClassifier(5, random_state=0)\ngrown.fit(X, y)", False),
+        ("seeded.fit(X, y)", False),
+        ("LinearRegression().fit(X, y)", False),
+        ("np.sum(X)", False),
+    ],
+)
+def test_two_of_ours_that_may_draw_come_one_after_the_other(later: str, waits: bool) -> None:
+    """Each goes on with the random state that the one before has left; with seeds they run beside each other."""
+    why = _waits("grown = RandomForestClassifier(3).fit(X, y)", f"%%greentrain\n{later}")
+    assert ("both may draw random numbers" in why) == waits
+    assert (
+        "" == _waits("grown = seeded.fit(X, y)", f"%%greentrain\nz = X.sum()\n{later.replace('grown', 'mine')}")
+        or "seeded" in later
+    )
 
 
 def test_programs_change_no_settings() -> None:

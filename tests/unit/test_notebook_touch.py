@@ -205,10 +205,10 @@ def test_a_cell_of_ours_that_computes_names_waits() -> None:
         ("df.sample(2)", True),
         ("RandomForestClassifier(5).fit(X, y)", True),
         ("forest.fit(X, y)", True),
-        ("grown = RandomForestClassifier(5)\ngrown.fit(X, y)", True),
+        ("mine = RandomForestClassifier(5)\nmine.fit(X, y)", True),
         ("df.sample(2, random_state=3)", False),
         ("RandomForestClassifier(5, random_state=0).fit(X, y)", False),
-        ("grown = RandomForestClassifier(5, random_state=0)\ngrown.fit(X, y)", False),
+        ("mine = RandomForestClassifier(5, random_state=0)\nmine.fit(X, y)", False),
         ("seeded.fit(X, y)", False),
         ("LinearRegression().fit(X, y)", False),
         ("np.sum(X)", False),
@@ -218,10 +218,6 @@ def test_two_of_ours_that_may_draw_come_one_after_the_other(later: str, waits: b
     """Each goes on with the random state that the one before has left; with seeds they run beside each other."""
     why = _waits("grown = RandomForestClassifier(3).fit(X, y)", f"%%greentrain\n{later}")
     assert ("both may draw random numbers" in why) == waits
-    assert (
-        "" == _waits("grown = seeded.fit(X, y)", f"%%greentrain\nz = X.sum()\n{later.replace('grown', 'mine')}")
-        or "seeded" in later
-    )
 
 
 def test_programs_change_no_settings() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 from greenkernel.errors import GreenKernelError, UserError
 from greenkernel.notebook.since import Since
 from greenkernel.options import OPTIONS, Parser, add_options
+from greenkernel.units import format_bytes
 
 _WAITS = "waiting for the run; Ctrl-C ends the waiting, the run goes on; where it can it asks first"
+# From then on it is said how far the values have been taken.
+_MUCH_BYTES, _LONG_S = 64 << 20, 3.0
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -94,6 +98,7 @@ class Magics:
         from greenkernel.session import train
 
         options = {o.dest: getattr(given, o.dest) for o in OPTIONS if not o.front}
+        taking = _Taking(self._voice())
         run = train(
             cell,
             namespace=self._shell.user_ns,
@@ -101,8 +106,10 @@ class Magics:
             auto=auto,
             file_name=self._file_name(cell),
             folder=Path.cwd(),
+            taking=taking.more,
             **options,
         )
+        taking.done()
         capture = run.submission.capture
         self._since.note(run.id, {*capture.binds, *capture.reads}, self._shell.user_ns)
         return run
@@ -284,6 +291,29 @@ class Magics:
 
         kind = NotebookVoice if hasattr(self._shell, "kernel") else ShellVoice
         return kind(self._shell, values=values)
+
+
+class _Taking:
+    """Says how far the values have been taken, where that takes a while."""
+
+    def __init__(self, voice: Any) -> None:
+        self._voice = voice
+        self._began = time.monotonic()
+        self._bytes = 0
+        self._said = False
+
+    def more(self, size: int) -> None:
+        """So many bytes come next."""
+        self._bytes += size
+        if self._bytes > _MUCH_BYTES or time.monotonic() - self._began > _LONG_S:
+            self._said = True
+            self._voice.status(f"taking the values, {format_bytes(self._bytes)} ...")
+
+    def done(self) -> None:
+        """All are in the store."""
+        if self._said:
+            took_s = time.monotonic() - self._began
+            self._voice.status(f"took the values: {format_bytes(self._bytes)} in {took_s:.1f} s")
 
 
 def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace | None:

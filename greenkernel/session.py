@@ -77,6 +77,7 @@ def train(
     file_name: str = "<cell>",
     script: str | None = None,
     folder: Path | str | None = None,
+    taking: Callable[[int], None] = lambda size: None,
     **options: Any,
 ) -> Run:
     """Profile, predict, plan, ship and follow a cell or a function.
@@ -92,6 +93,7 @@ def train(
         file_name: The name of the source in tracebacks.
         script: The source is a Python file of this name, which it finds as ``__file__``.
         folder: Where local modules and files are looked for; the working folder by default.
+        taking: Called with the bytes of each part of the values, before it is written into the store.
         **options: The long names of the magic's options: ``due="18:00"``, ``goal="co2"``, ``site=["a"]``, ...
 
     Raises:
@@ -115,7 +117,7 @@ def train(
     run = f"{request.created_at:%m%d%H%M%S}-{secrets.token_hex(3)}"
     with home.sending():
         # Blobs that are there already can be relied on, for nobody removes any now.
-        blobs = Blobs(home.objects, home.settings.key, guarded=True)
+        blobs = Blobs(home.objects, home.settings.key, guarded=True, told=taking)
         captured = capture(request, scope, blobs, folder)
         if why := no_room(captured, request.memory_bytes):
             raise UserError(why, where="--memory", what_to_do="Give it more, or load less of that inside the cell")

@@ -6,6 +6,7 @@ import hmac
 import mmap
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -49,13 +50,23 @@ class Blobs:
         key: 32 bytes; who does not have it can neither forge nor guess an address.
         clock: Time, by which blobs are old.
         guarded: No blob is removed while these are written, so that old ones can be relied on.
+        told: Called with the bytes of each blob before it is put.
     """
 
-    def __init__(self, objects: ObjectStore, key: bytes, clock: Clock | None = None, *, guarded: bool = False) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        key: bytes,
+        clock: Clock | None = None,
+        *,
+        guarded: bool = False,
+        told: Callable[[int], None] = lambda size: None,
+    ) -> None:
         self._objects = objects
         self._key = key
         self._clock = clock or RealClock()
         self._guarded = guarded
+        self._told = told
         self._known: set[str] = set()
 
     def address(self, data: bytes | memoryview) -> str:
@@ -72,6 +83,7 @@ class Blobs:
             MemoryError: This process has too little memory left.
         """
         _check_memory()
+        self._told(memoryview(data).nbytes)
         address = self.address(data)
         if address not in self._known and not self._is_kept(address, memoryview(data).cast("B").nbytes):
             self._objects.put(name_of(address), data)

@@ -60,6 +60,18 @@ def test_where_nobody_can_click_it_says_what_is_chosen(home: Home) -> None:
     assert words not in str(others)
 
 
+def test_large_values_are_taken_with_progress(home: Home) -> None:
+    """It is said how much is being taken, in one line that is replaced; small ones are taken without a word."""
+    small, large = execute(
+        "import numpy as np\nx = np.ones(10)\ny = np.ones(9_000_000)",
+        "%%greentrain --no-profile --wait\nx.sum()",
+        "%%greentrain --no-profile --wait\ny.sum()",
+    )[1:]
+    assert "the values" not in str([output.data for output in small if output.output_type == "display_data"])
+    said = [output.data["text/plain"] for output in large if output.output_type == "display_data"]
+    assert 1 == sum(text.startswith("took the values: 69 MiB in ") for text in said)
+
+
 def test_errors_are_the_cells_own(home: Home) -> None:
     """The notebook stops with the cell's exception; names bound before it are there."""
     with pytest.raises(CellExecutionError) as caught:

@@ -49,7 +49,7 @@ def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], b
             raise _EnoughError
 
     try:
-        _wait(run, voice, each)
+        wait(run, voice, each)
     except _EnoughError:
         return
     each()
@@ -62,7 +62,7 @@ def follow(run: Run, voice: Voice, *, zone: tzinfo | None, until: Callable[[], b
         voice.say(hint)
 
 
-def _wait(run: Run, voice: Voice, each: Callable[[], None]) -> None:
+def wait(run: Run, voice: Voice, each: Callable[[], None]) -> None:
     """Wait for the end; an interrupt asks once what is meant, and without an answer ends the waiting only."""
     while True:
         try:

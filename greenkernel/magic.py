@@ -289,8 +289,9 @@ class Magics:
     def _voice(self, *, values: bool = True) -> Any:
         from greenkernel.voices import NotebookVoice, ShellVoice
 
-        kind = NotebookVoice if hasattr(self._shell, "kernel") else ShellVoice
-        return kind(self._shell, values=values)
+        if hasattr(self._shell, "kernel"):
+            return NotebookVoice(self._shell, values=values, can_ask=self._can_click)
+        return ShellVoice(self._shell, values=values)
 
 
 class _Taking:

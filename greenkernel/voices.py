@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -93,11 +94,13 @@ class NotebookVoice:
     Args:
         shell: The shell.
         values: Show the value of the last expression; False where whoever called the magic does that.
+        can_ask: Whether the front end lets the cell ask.
     """
 
-    def __init__(self, shell: Any, *, values: bool = True) -> None:
+    def __init__(self, shell: Any, *, values: bool = True, can_ask: Callable[[], bool] = lambda: False) -> None:
         self._shell = shell
         self._values = values
+        self._can_ask = can_ask
         self._status: Any = None
         self._last = ""
 
@@ -147,8 +150,13 @@ class NotebookVoice:
         )
 
     def ask(self, question: str) -> str | None:
-        """Nobody: in a notebook the panel asks."""
-        return None
+        """Who sits in front of it, in a line below the cell; another interrupt is no answer."""
+        if not self._can_ask():
+            return None
+        try:
+            return str(self._shell.kernel.raw_input(f"{question} ")).strip() or None
+        except (KeyboardInterrupt, EOFError):
+            return None
 
     def _after_the_error(self, event: LogEvent) -> None:
         """The shell shows the error once the magic has raised it; what came later is shown then."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from greenkernel.follow import wait
 from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.notebook.look import Looker
@@ -35,9 +36,9 @@ class Page:
         self._shown_at = 0.0
 
     def follow(self) -> None:
-        """Show the run until it has ended."""
+        """Show the run until it has ended; an interrupt asks what is meant, where it can."""
         self._show()
-        self._run.wait(each=self._each)
+        wait(self._run, self._voice, self._each)
         self._each()
         self._show()
 

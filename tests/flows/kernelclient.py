@@ -79,6 +79,12 @@ class Kernel:
         """Take what arrives until something is true."""
         self._pump(done, timeout_s)
 
+    def answer(self, text: str, *, timeout_s: float = 60) -> str:
+        """Answer what the cell that runs asks; the question."""
+        asked = self._client.get_stdin_msg(timeout=timeout_s)
+        self._client.input(text)
+        return str(asked["content"]["prompt"])
+
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()
 

@@ -200,6 +200,21 @@ def test_a_traceback_comes_below_what_was_printed(kernel: Kernel) -> None:
     assert ["stream", "error"] == [m["msg_type"] for m in first.messages if m["msg_type"] in ("stream", "error")]
 
 
+@pytest.mark.parametrize(("answer", "ends"), [("c", "cancelled"), ("g", "done"), ("", "running")])
+def test_an_interrupt_asks_what_is_meant(answer: str, ends: str, kernel: Kernel) -> None:
+    """Where the front end can ask: cancel, go on waiting, or, without a word, end the waiting only."""
+    cell = kernel.send(
+        TRAIN.replace("greentrain", "greentrain --wait", 1) + "import time\nfor n in range(40): time.sleep(0.1)\nz = 7"
+    )
+    kernel.until(lambda: "running" in kernel.cell(cell).words)
+    kernel.interrupt()
+    assert "cancel" in kernel.answer(answer)
+    kernel.until(lambda: kernel.is_idle(cell))
+    assert {"c": "was cancelled", "g": "None", "": "KeyboardInterrupt"}[answer] in str(kernel.cell(cell).error)
+    state = "from greenkernel import runs\nprint(runs()[0].state)"
+    assert ends in kernel.run(state).text()
+
+
 def test_interrupting_a_wait_leaves_the_run_alone(kernel: Kernel) -> None:
     """The waiting cell is stopped and does not run; the run goes on and is taken back."""
     first = kernel.run(TRAIN + BUSY * 3 + "result = 5")
@@ -221,6 +236,7 @@ def test_what_was_changed_after_a_wait_stays(kernel: Kernel) -> None:
     )
     kernel.until(lambda: "running: on" in kernel.cell(first).words)
     kernel.interrupt()
+    kernel.answer("")
     kernel.until(lambda: kernel.is_idle(first))
     kernel.run("mine['home'] = 1\nalso[0] = 50")
     again = kernel.run(f"%greenruns attach {run_id(kernel.cell(first))}")

@@ -628,7 +628,7 @@ CASES = (
             def fresh(x): return -x
             fresh(1)
             """),
-        then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)"),
+        then=("inc(1), named.calls, named.__doc__, fresh.calls, fresh.__name__, fresh(2)",),
     ),
     Case(
         shows="functions that were imported from random",

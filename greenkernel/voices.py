@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+from greenkernel.panel.words import OURS
 from greenkernel.store.runs import LogEvent
 
 # The metadata of our own displays, by which they can be told from the cell's.
-OURS = {"greenkernel": True}
 
 
 class Voice(Protocol):

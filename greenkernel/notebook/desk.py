@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from greenkernel.cell.bind import Meanwhile
@@ -48,6 +49,9 @@ class Desk:
         self._told_to: list[tuple[Run, int, str, Live]] = []
         self._in_a_cell = False
         self._shown: BaseException | None = None
+        # Cells run in one context, which nobody but a cell can change: what is set beside it is set there next time.
+        self._context = copy_context()
+        self._set_beside: dict[ContextVar[Any], Any] = {}
         shell.events.register("pre_run_cell", self._begins)
         shell.events.register("post_run_cell", self._ends)
 
@@ -110,8 +114,12 @@ class Desk:
 
     def when_idle(self) -> None:
         """Called by the kernel's own loop when a run has ended."""
-        if not self._in_a_cell:
-            self.take_ended()
+        if self._in_a_cell:
+            return
+        before = dict(self._context.items())
+        self._context.run(self.take_ended)
+        self._shown = None
+        self._set_beside |= {var: value for var, value in self._context.items() if before.get(var) is not value}
 
     def _wait(self, pending: Pending, why: str) -> None:
         run, voice, told = pending.run, self._voice(), ""
@@ -213,6 +221,9 @@ class Desk:
 
     def _begins(self, *_: object) -> None:
         self._in_a_cell = True
+        for var, value in self._set_beside.items():  # numpy's error handling, for one
+            var.set(value)
+        self._set_beside.clear()
         self._tell_again()
 
     def _ends(self, *_: object) -> None:
@@ -225,6 +236,7 @@ class Desk:
         if self._shown is not None:  # the cell that waited for it was stopped by an error of ours meanwhile
             remember(self._shown)
             self._shown = None
+        self._context = copy_context()
 
 
 def _now(run: Run) -> str:

@@ -66,7 +66,8 @@ class CellOutput:
 
     def say(self, text: str) -> None:
         """A sentence of ours."""
-        from greenkernel.voices import OURS, bundle
+        from greenkernel.panel.words import OURS
+        from greenkernel.voices import bundle
 
         self._send("display_data", {"data": bundle(text), "metadata": dict(OURS), "transient": {}})
 

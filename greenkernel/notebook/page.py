@@ -10,7 +10,8 @@ from greenkernel.handle import Run
 from greenkernel.home import Home
 from greenkernel.notebook.look import Looker
 from greenkernel.panel.page import page_html, page_text
-from greenkernel.voices import OURS, Voice
+from greenkernel.panel.words import OURS
+from greenkernel.voices import Voice
 
 # A page is some kilobytes: it is sent when something has changed, and no more often than this.
 _PAGE_S = 1.0

@@ -37,7 +37,7 @@ from greenkernel.panel.fragments import (
 from greenkernel.panel.page import no_plan_html, page_html, page_text
 from greenkernel.panel.rows import site_rows
 from greenkernel.panel.state import PanelState
-from greenkernel.panel.words import escape
+from greenkernel.panel.words import OURS, escape
 
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
 
@@ -106,7 +106,7 @@ class Panel:
     def show_page(self) -> None:
         """Display the run as a page, without anything to click, in the running cell."""
         if self._state is not None:
-            self._display(self._page(self._state), raw=True)
+            self._display(self._page(self._state), raw=True, metadata=OURS)
 
     def update(self, state: PanelState) -> None:
         """Show a run as it is now; from any thread."""
@@ -234,7 +234,7 @@ class Panel:
         if not self._closed:
             data[_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}
         self._shown = self._face()
-        self._display(data, raw=True, display_id=self._display_id, update=update)
+        self._display(data, raw=True, metadata=OURS, display_id=self._display_id, update=update)
 
     def _page(self, state: PanelState) -> dict[str, Any]:
         return {"text/plain": page_text(state, zone=self._zone), "text/html": page_html(state, zone=self._zone)}

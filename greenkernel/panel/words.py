@@ -15,6 +15,8 @@ _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MOST_REFUSED: Final = 3
 _TOO_WIDE: Final = 100.0
+OURS: Final = {"greenkernel": True}
+"""The metadata of every display that is ours and not the cell's."""
 NOT_KNOWN: Final = "not known"
 SECONDS_BELOW_S: Final = 900.0
 """Times of something shorter than this are shown with their seconds."""

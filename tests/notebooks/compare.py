@@ -83,6 +83,12 @@ def code(text: str) -> str:
     return textwrap.dedent(text).strip("\n")
 
 
+_PENDING = (
+    "sum(len(one._magics.desk.pending) for one in get_ipython().ast_transformers"
+    " if hasattr(one, '_magics') and one._magics.desk is not None)"
+)
+
+
 @dataclass(slots=True)
 class Shown:
     """What one cell has shown.
@@ -134,13 +140,28 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
-    def send(self, code: str, *, hidden: bool = False) -> str:
+    def send(self, code: str, *, hidden: bool = False, person: bool = False) -> str:
         """Begin to run code; `take` has what it shows."""
-        return str(self._client.execute(code, silent=hidden, store_history=not hidden, allow_stdin=False))
+        return str(self._client.execute(code, silent=hidden, store_history=not hidden, allow_stdin=person))
 
     def take(self, request: str) -> list[dict[str, Any]]:
         """The messages of a request, until it is done."""
         return list(self._until_idle(request))
+
+    def later(self, request: str) -> list[dict[str, Any]]:
+        """What a request still shows that has left a run pending, until that has ended."""
+        found: list[dict[str, Any]] = []
+        until = time.monotonic() + self._patience_s
+        while time.monotonic() < until:
+            asked = str(self._client.execute("", silent=True, user_expressions={"left": _PENDING}, allow_stdin=False))
+            found += [m for m in self._until_idle(asked, also=request) if m["parent_header"]["msg_id"] == request]
+            reply = self._client.get_shell_msg(timeout=_TIMEOUT_S)
+            while reply["parent_header"]["msg_id"] != asked:
+                reply = self._client.get_shell_msg(timeout=_TIMEOUT_S)
+            if reply["content"]["user_expressions"]["left"]["data"]["text/plain"] == "0":
+                return found
+            time.sleep(0.1)
+        raise TimeoutError(f"no run has ended within {self._patience_s:.0f} s")
 
     def hidden(self, code: str) -> list[dict[str, Any]]:
         """Run code that is no cell of the notebook."""
@@ -172,7 +193,7 @@ class Kernel:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
 
-    def _until_idle(self, request: str) -> Iterator[dict[str, Any]]:
+    def _until_idle(self, request: str, *, also: str = "") -> Iterator[dict[str, Any]]:
         until = time.monotonic() + self._patience_s
         while True:
             try:
@@ -181,10 +202,10 @@ class Kernel:
                 raise TimeoutError(f"not done within {self._patience_s:.0f} s") from None
             kind = message["msg_type"]
             mine = message["parent_header"].get("msg_id") == request
-            if kind == "status":
-                if mine and message["content"]["execution_state"] == "idle":
-                    return
-            elif kind == "stream" or (mine and kind not in ("execute_input",)):
+            if mine and kind == "status" and message["content"]["execution_state"] == "idle":
+                return
+            mine = mine or message["parent_header"].get("msg_id") == also
+            if kind == "stream" or (mine and kind not in ("execute_input", "status")):
                 yield message
 
 
@@ -196,10 +217,20 @@ class Pair:
         sites: The text of the sites file.
         patience_s: A cell is done by then.
         only_plain: Both kernels are plain: what differs then varies by itself.
+        leaves: Cells return at once, as where a person can click, and what their runs show comes afterwards.
     """
 
-    def __init__(self, folder: Path, sites: str, *, patience_s: float = _TIMEOUT_S, only_plain: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sites: str,
+        *,
+        patience_s: float = _TIMEOUT_S,
+        only_plain: bool = False,
+        leaves: bool = False,
+    ) -> None:
         self._folder = folder
+        self._leaves = leaves
         self._patience_s = patience_s
         self._only_plain = only_plain
         self._home = folder / "home"
@@ -258,11 +289,13 @@ class Pair:
         for index in range(len(cells[plain])):
             requests: dict[Kernel, str] = {}
             for kernel in () if self._only_plain else places:
-                requests[kernel] = kernel.send(cells[kernel][index])
+                requests[kernel] = kernel.send(cells[kernel][index], person=self._leaves and kernel is magic)
             for kernel in places:
                 if self._only_plain:  # at another time: what tells the time differs
                     time.sleep(_A_SECOND_S)
                 messages = kernel.take(requests.get(kernel) or kernel.send(cells[kernel][index]))
+                if self._leaves and kernel is magic:
+                    messages += kernel.later(requests[kernel])
                 if not case.ordered:
                     messages += kernel.rest()
                 shown[kernel].append(_shown(messages, case, places[kernel]))

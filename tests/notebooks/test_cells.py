@@ -63,3 +63,23 @@ def test_a_cell_is_as_if_it_had_run_here(case: Case, pair: Pair) -> None:
     """Names, output, values and errors are those of the plain cell."""
     found = pair.differences(case)
     assert not found, "\n".join(found)
+
+
+@pytest.fixture(scope="module")
+def leaving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The same where a person can click: cells return at once."""
+    made = Pair(tmp_path_factory.mktemp("left"), PLAIN_SITES, leaves=True)
+    yield made
+    made.close()
+    end_controllers(made.home)
+
+
+# One in so many.
+_LEFT = 16
+
+
+@pytest.mark.parametrize("case", [_param(case) for case in CASES if not (case.differs or case.needs)][::_LEFT])
+def test_a_cell_that_is_left_pending_comes_to_the_same(case: Case, leaving: Pair) -> None:
+    """What comes under it later, and what it leaves, are those of the plain cell."""
+    found = leaving.differences(case)
+    assert not found, "\n".join(found)

@@ -9,6 +9,7 @@ Elsewhere than on Linux, and where the system forbids it, nothing happens.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 _ON_LINUX = sys.platform.startswith("linux")
 _PROC = Path("/proc")
+_SHARED_MEMORY = Path("/dev/shm")
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _CAP_SYS_ADMIN = 21
@@ -79,7 +81,7 @@ def bind(pairs: Sequence[tuple[Path, Path]]) -> bool:
 def keep_to(folder: Path) -> bool:
     """Let this process, and what it starts, write below ``folder`` only; only while there is one thread.
 
-    Programs of this machine that wait for others in ``/run`` are not seen, and shared memory is its own.
+    Programs of this machine that wait for others at a file are not reached, and shared memory is its own.
 
     Returns:
         False where the system does not permit it; everything is then as before.
@@ -94,15 +96,24 @@ def keep_to(folder: Path) -> bool:
         _mount(folder, folder, _MS_BIND)
         _set_read_only(folder, False)
         _set_read_only(_PROC, False)
-        for place in ("/dev/shm", "/run"):
-            if Path(place).is_dir() and not folder.is_relative_to(place):
-                _mount(Path("tmpfs"), Path(place), 0, kind="tmpfs")
+        for place in _sockets():
+            with contextlib.suppress(OSError):  # where this user may not look it reaches nothing either
+                _mount(Path(os.devnull), place, _MS_BIND)
+        if _SHARED_MEMORY.is_dir():
+            _mount(Path("tmpfs"), _SHARED_MEMORY, 0, kind="tmpfs")
 
     may = _ON_LINUX and (os.geteuid() != 0 or _has_capability(_CAP_SYS_ADMIN))
     if not may or not _works(act):
         return False
     act()
     return True
+
+
+def _sockets() -> set[Path]:
+    """Files at which programs wait for others, as far as this process sees them."""
+    lines = (_PROC / "net/unix").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    found = (Path(line.split(maxsplit=7)[7]) for line in lines if " /" in line)
+    return {path for path in found if path.is_socket()}
 
 
 def _set_read_only(point: Path, yes: bool) -> None:

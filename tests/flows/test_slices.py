@@ -235,6 +235,9 @@ _UNSEEN = {
     "C code": "import ctypes\nctypes.CDLL(None).system(b'echo harm > ' + path.encode())",
     "a link to the notebook's": "import ctypes\nctypes.CDLL(None).system(b'echo harm > data' + b'.db')",
     "a socket": "import socket\nwith socket.socket(socket.AF_UNIX) as s:\n    s.connect(path + '.socket')",
+    "a socket, by C code": "import ctypes\nlibc = ctypes.CDLL(None)\n"
+    "where = b'\\1\\0' + path.encode() + b'.socket\\0'\n"
+    "assert libc.connect(libc.socket(1, 1, 0), where, len(where))",
 }
 
 

@@ -175,14 +175,14 @@ class Parser(argparse.ArgumentParser):
             mine = {string for string in self._option_string_actions if string.startswith("--")}
             known = sorted(mine | {f"--{option.name}" for option in OPTIONS})
             name = unknown[1].split("=")[0]
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
             advice = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}"
             if name in known:
                 advice = "It is one of another command"
             elif self.epilog and not near:
                 advice = self.epilog if not name.startswith("-") else f"{advice}. {self.epilog}"
             raise UserError(f"{unknown[1]} is not an option", what_to_do=advice)
-        raise UserError(message[:1].lower() + message[1:], what_to_do="See the help for how it is used")
+        raise UserError(message[:1].lower() + message[1:], what_to_do=f"See {self.prog} --help for how it is used")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -187,12 +187,16 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file that travels: its path below the run's folder (POSIX, relative) and the address of its bytes."""
+    """A file that travels: its path below the run's folder (POSIX, relative) and the address of its bytes.
+
+    ``executable`` is whether its owner may run it.
+    """
 
     path: str
     blob: str
     bytes: int
     kind: Literal["module", "data"] = "module"
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

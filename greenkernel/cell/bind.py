@@ -87,6 +87,7 @@ class Loaded:
             if not origin.has(name, value) and name not in meanwhile.bound and name not in meanwhile.changed:
                 namespace[name] = value
         patches.put(self._patches)
+        messages += patches.take_back(self._patches, namespace)
         notes = bound.pop("__annotations__", None)
         if isinstance(notes, dict):
             namespace.setdefault("__annotations__", {}).update(notes)

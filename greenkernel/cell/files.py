@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import stat
 import struct
 import sys
 import sysconfig
@@ -216,5 +217,6 @@ def _check_size(found: dict[str, Path], limit: int, what: str) -> None:
 
 
 def _stored(path: str, source: Path, blobs: Blobs, kind: Literal["module", "data"]) -> SourceFile:
+    executable = bool(source.stat().st_mode & stat.S_IXUSR)
     with mapped(source) as data:
-        return SourceFile(path=path, blob=blobs.put(data), bytes=data.nbytes, kind=kind)
+        return SourceFile(path=path, blob=blobs.put(data), bytes=data.nbytes, kind=kind, executable=executable)

@@ -275,7 +275,8 @@ def _changes(namespace: dict[str, Any], before: Before, outcome: Outcome, only: 
         elif name in before.imported and _has_another_name(value, before.imported[name]):
             value = before.imported[name]
         entries[returned.name_key(name)] = value
-    for place, value in patches.find(namespace).items():
+    patched = patches.find(namespace)
+    for place, value in {**patched, **patches.undone(before.patches, patched)}.items():
         if before.patches.get(place) is not value:
             entries[returned.name_key(place)] = value
     for name, update in updates.items():

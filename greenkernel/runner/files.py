@@ -145,6 +145,8 @@ def write_file(file: SourceFile, blobs: Blobs, folder: Path) -> Path:
     target = below(folder, file.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(blobs.get(file.blob))
+    if file.executable:
+        target.chmod(target.stat().st_mode | stat.S_IXUSR)
     return target
 
 

@@ -10,6 +10,7 @@ import builtins
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -59,10 +60,51 @@ def find(namespace: Mapping[str, Any]) -> dict[str, Any]:
     return found | mine | _magics(namespace)
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Stands for a patch that the cell has taken back; ``there``: the library's own is there again."""
+
+    there: bool
+
+
+def undone(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Undone]:
+    """What the cell has taken back of the patches that it found."""
+    found = {}
+    for place in sorted(before.keys() - now.keys()):
+        held = _holder(place)
+        if place.startswith(_MAGICS["line"]) or (held is not None and vars(held[0])[held[1]] is before[place]):
+            continue  # nobody looks there any more, but it is as it was
+        found[place] = Undone(there=held is not None)
+    return found
+
+
+def take_back(patches: Mapping[str, Any], namespace: Mapping[str, Any]) -> list[str]:
+    """Take patches of the notebook back that a cell has taken back elsewhere.
+
+    Returns:
+        Sentences on those whose originals nobody here has any more.
+    """
+    messages = []
+    for place, value in patches.items():
+        held = _holder(place) if isinstance(value, Undone) else None
+        if held is None:
+            continue
+        owner, name = held
+        if not value.there:
+            delattr(owner, name)
+        elif (original := _original(owner, name, namespace)) is not None:
+            setattr(owner, name, original)
+        else:
+            messages.append(f"{place.replace(':', '.')} stays as it is here: what it was before is not known any more")
+    return messages
+
+
 def put(patches: Mapping[str, Any]) -> None:
     """Put patches where they were, into modules that are not loaded yet as soon as they are."""
     for place, value in patches.items():
         module = place.partition(":")[0]
+        if isinstance(value, Undone):
+            continue
         if place.startswith(_MAGICS["line"]):
             _unregistered[place] = value
         elif module in sys.modules:
@@ -104,13 +146,45 @@ def _shell() -> Any:
 
 
 def _put(place: str, value: Any) -> None:
+    owner, name = _owner_of(place)
+    if owner is not None:  # another version of the library may lack it
+        setattr(owner, name, value)
+
+
+def _owner_of(place: str) -> tuple[Any, str]:
     module, _, path = place.partition(":")
-    owner: Any = sys.modules[module]
+    owner: Any = sys.modules.get(module)
     *above, name = path.split(".")
     for part in above:
         owner = getattr(owner, part, None)
-    if owner is not None:  # another version of the library may lack it
-        setattr(owner, name, value)
+    return owner, name
+
+
+def _holder(place: str) -> tuple[Any, str] | None:
+    """Who has the attribute at a place, and its name; None where nobody has."""
+    owner, name = _owner_of(place)
+    return None if owner is None or name not in vars(owner) else (owner, name)
+
+
+def _original(owner: Any, name: str, namespace: Mapping[str, Any]) -> Any:
+    """What a library had there before: the notebook mostly keeps it, or another module has it under its own name."""
+    home = owner.__name__ if isinstance(owner, types.ModuleType) else owner.__module__
+    path = name if isinstance(owner, types.ModuleType) else f"{owner.__qualname__}.{name}"
+    others = (getattr(module, "__dict__", {}).get(name) for module in list(sys.modules.values()))
+    module: Any
+    known: Any
+    for value in (*list(namespace.values()), *others):
+        if isinstance(value, types.MethodType | types.BuiltinFunctionType):
+            # Such as numpy.random's functions, which are methods of one generator.
+            module, known, wanted = type(value.__self__).__module__, value.__name__, name
+        elif isinstance(value, _KINDS) and not _is_ours(value, namespace):
+            origin = _origin(value)
+            module, known, wanted = origin.__module__, getattr(origin, "__qualname__", None), path
+        else:
+            continue
+        if known == wanted and _library(str(module)) == _library(home):
+            return value
+    return None
 
 
 def _owners(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -118,13 +192,33 @@ def _owners(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
     named = [value for value in namespace.values() if isinstance(value, types.ModuleType | type)]
     known = [getattr(sys.modules.get(module), name, None) for module, names in _EXTENDED.items() for name in names]
-    for one in (*named, *(sys.modules[name] for name in _ALWAYS), *(kind for kind in known if kind is not None)):
-        inside = [] if isinstance(one, type) else [part for part in _attributes(one).values() if isinstance(part, type)]
+    parts = [part for one in named if isinstance(one, types.ModuleType) for part in _submodules(one)]
+    for one in (
+        *named,
+        *parts,
+        *(sys.modules[name] for name in _ALWAYS),
+        *(kind for kind in known if kind is not None),
+    ):
+        inside = (
+            []
+            if isinstance(one, type) or one in parts
+            else [part for part in _attributes(one).values() if isinstance(part, type)]
+        )
         for owner in (one, *inside):
             if id(owner) in seen or (place := _place(owner)) is None:
                 continue
             seen.add(id(owner))
             yield place, owner
+
+
+def _submodules(module: types.ModuleType) -> list[types.ModuleType]:
+    """``np.random`` of ``np``."""
+    inside = _attributes(module).values()
+    return [
+        one
+        for one in inside
+        if isinstance(one, types.ModuleType) and one.__name__ == f"{module.__name__}.{one.__name__.rpartition('.')[2]}"
+    ]
 
 
 def _attributes(owner: Any) -> Mapping[str, Any]:

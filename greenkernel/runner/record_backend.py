@@ -132,3 +132,8 @@ class RecordingLoky(LokyBackend):  # type: ignore[misc]  # joblib has no types
             threads = str(max(self._width.cores // n_jobs, 1))
             env.update({name: threads for name in self.MAX_NUM_THREADS_VARS if name not in os.environ})
         return env
+
+
+# joblib says them (``verbose=1``).
+RecordingThreads.__name__ = ThreadingBackend.__name__
+RecordingLoky.__name__ = LokyBackend.__name__

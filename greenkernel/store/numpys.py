@@ -22,8 +22,10 @@ def reduced(value: Any, kind: type) -> tuple[Any, ...] | None:
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.ndarray) and _loses_attributes(kind, numpy.ndarray, value):
         return _of_kind, (kind, value.view(numpy.ndarray)), _attributes_of(value), None, None, _put_attributes
-    if kind.__module__.partition(".")[0] != "numpy":
+    if numpy is None or kind.__module__.partition(".")[0] != "numpy":
         return None
+    if kind is numpy.recarray:  # pickled as it is it shares no memory, and cannot be shown afterwards
+        return _of_kind, (kind, value.view(numpy.ndarray))
     if kind.__name__ == "flatiter":
         return _flat, (value.base, value.index)
     if kind.__name__ == "MaskedArray" and kind.__module__.startswith("numpy.ma"):

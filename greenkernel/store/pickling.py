@@ -6,6 +6,7 @@ travel by name: after reading, their globals *are* the namespace that they were 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
 import functools
@@ -63,6 +64,7 @@ _GPU_FLAGS = ("is_cuda", "is_mps", "is_xpu")
 # The key of what members of an Enum have, beside the Enum's attributes.
 _MEMBERS = "greenkernel members"
 _CONTAINERS = (list, dict, set, bytearray, tuple)
+_LONGEST_CHAIN = 50
 _inner: Any = cloudpickle.cloudpickle
 _READ = compile("__load()", "<read>", "eval")
 # What newer cloudpickles write instead of the name of a code's file.
@@ -135,6 +137,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.files: set[str] = set()
         self.needed: dict[str, str] = {}
         self.nans = Nans()
+        # Exceptions that others hang on, by ``id``, and whether they can travel.
+        self._followed: dict[int, tuple[bool, BaseException]] = {}
         self._memories = tensors.Memories()
         self._one_of_a_kind = aliases.OneOfAKind(_can_be_copied, self.modules)
 
@@ -201,8 +205,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname, "__doc__": obj.__doc__}
         if kind is types.ClassMethodDescriptorType:
             return _unbound, (obj.__objclass__, obj.__name__)
-        if isinstance(obj, BaseException) and (attributes := _needs_help(obj, kind)) is not None:
-            return _made_error, (kind, obj.args), attributes
+        if isinstance(obj, BaseException):
+            return self._error(obj, kind)
         if (again := self._there_and_back(obj, kind)) is not None:
             return again
         if kind.__module__ in _OF_THIS_MACHINE or on_gpu(obj):
@@ -218,6 +222,37 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         elif obj is sys.stdout or obj is sys.stderr:
             return getattr, (sys, "stdout" if obj is sys.stdout else "stderr")
         return super().reducer_override(obj)
+
+    def _error(self, error: BaseException, kind: type[BaseException]) -> Any:
+        """With what it hangs on, as far as that can travel: an exception is worth more than its chain."""
+        attributes = _needs_help(error, kind)
+        if attributes is not None:
+            reduced: Any = (_made_error, (kind, error.args), attributes)
+        else:
+            reduced = super().reducer_override(error)
+        chain = error.__cause__, error.__context__, error.__suppress_context__
+        if chain == (None, None, False):
+            return reduced
+        parts: Any = error.__reduce_ex__(5) if reduced is NotImplemented else reduced
+        make, args, *state = parts
+        if len(state) > 1:  # its class has its own way
+            return reduced
+        cause, context, suppressed = chain
+        there = tuple(one if one is not None and self._may_follow(one) else None for one in (cause, context))
+        return make, args, (state[0] if state else None, *there, suppressed), None, None, _set_chain
+
+    def _may_follow(self, error: BaseException) -> bool:
+        """True where one that another hangs on can travel; each is tried once, and no chain is followed for ever."""
+        known = self._followed.get(id(error))
+        if known is None and len(self._followed) < _LONGEST_CHAIN:
+            self._followed[id(error)] = False, error
+            trial = Writer(io.BytesIO(), None, namespace=self._namespace, returns=self._returns)
+            trial._followed = self._followed
+            with contextlib.suppress(Exception):  # a reducer of any library may raise anything
+                trial.dump(error)
+                self._followed[id(error)] = True, error
+            known = self._followed[id(error)]
+        return known is not None and known[0]
 
     def _there_and_back(self, obj: Any, kind: type) -> tuple[Any, ...] | None:
         """What goes home otherwise than it leaves."""
@@ -626,6 +661,13 @@ def _made_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseExcepti
     made = BaseException.__new__(kind)
     made.args = args
     return made
+
+
+def _set_chain(error: BaseException, state: tuple[Any, BaseException | None, BaseException | None, bool]) -> None:
+    attributes, cause, context, suppressed = state
+    if attributes:
+        error.__setstate__(attributes)
+    error.__cause__, error.__context__, error.__suppress_context__ = cause, context, suppressed
 
 
 def _unbound(owner: type, name: str) -> Any:

@@ -416,4 +416,28 @@ CASES = (
         then=("fib.cache_info().hits > 0",),
         differs="what a function remembers comes home, and not how often it was asked",
     ),
+    Case(
+        shows="what an exception that is kept hangs on",
+        cell=code("""
+            import threading
+            try:
+                try:
+                    1 / 0
+                except ZeroDivisionError as e:
+                    raise KeyError('k') from e
+            except KeyError as e:
+                kept = e
+            alone = ValueError('v')
+            alone.__cause__ = kept
+            held = OSError('cannot travel')
+            held.lock = threading.Lock()
+            other = TypeError('t')
+            other.__context__ = held
+            """),
+        then=(
+            "repr(kept.__cause__), kept.__suppress_context__, alone.__cause__ is kept, repr(kept.__context__)",
+            "try:\n    raise kept\nexcept KeyError as e:\n    print(repr(e.__cause__), other)",
+        ),
+        skips=("held", "other", "kept", "alone"),
+    ),
 )

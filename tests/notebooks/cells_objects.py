@@ -1357,4 +1357,20 @@ CASES = (
         then=("sorted(weak), weak['b'] is b, keys[b], b in some",),
         skips=("weak", "keys", "some", "a", "b"),
     ),
+    Case(
+        shows="record arrays share memory with their views",
+        before=("import numpy as np",),
+        cell=code("""
+            plain = np.array([(1, 2.5)], dtype=[('i', 'i4'), ('f', 'f8')])
+            records = plain.view(np.recarray)
+            table = np.rec.array([(1, 2.0), (3, 4.0)], names='a,b')
+            part, column = table[1:], table.b
+            """),
+        then=(
+            "plain['f'] *= 2\npart.b[0] = 99\nprint(records, records.f, table.tolist(), column)",
+            "part.b[0] = 5",
+            "print(table, column, np.shares_memory(plain, records))",
+        ),
+        every=True,
+    ),
 )

@@ -505,4 +505,17 @@ CASES = (
             """),
         before=(),
     ),
+    Case(
+        shows="a script beside the notebook that may be run",
+        before=(
+            code("""
+                import os, subprocess
+                with open('said.sh', 'w') as f:
+                    print('#!/bin/sh', 'echo said', sep='\\n', file=f)
+                os.chmod('said.sh', 0o755)
+                """),
+        ),
+        cell="print(subprocess.run(['./said.sh'], capture_output=True, text=True).stdout, os.access('said.sh', os.X_OK))",
+        then=("os.access('said.sh', os.X_OK)",),
+    ),
 )

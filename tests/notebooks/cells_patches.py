@@ -207,4 +207,38 @@ CASES = (
         then=("gc.enable(); mp.set_start_method('fork', force=True)",),
         fresh=True,
     ),
+    Case(
+        shows="patches that the cell takes back",
+        before=(
+            code("""
+                import shutil
+                import numpy as np
+                import pandas as pd
+                original, rand = shutil.which, np.random.rand
+                shutil.which = lambda *a, **k: 'patched'
+                np.random.rand = lambda *a: 'patched'
+                pd.DataFrame.twice = lambda self: self * 2
+                pd.Series.stays = lambda self: 1
+                """),
+        ),
+        cell=code("""
+            print(shutil.which('nope'), np.random.rand())
+            shutil.which, np.random.rand = original, rand
+            del pd.DataFrame.twice
+            """),
+        then=(
+            "shutil.which('nope'), type(np.random.rand()), hasattr(pd.DataFrame, 'twice'), pd.Series([1]).stays()",
+            "del pd.Series.stays",
+        ),
+        skips=("rand",),
+        numbers=False,
+    ),
+    Case(
+        shows="a patch of a part of a library, made in the cell",
+        before=("import numpy as np\nkept = np.random.rand",),
+        cell="np.random.rand = lambda *a: 'fake'",
+        then=("np.random.rand()", "np.random.rand = kept", "type(np.random.rand())"),
+        skips=("kept",),
+        every=True,
+    ),
 )

@@ -515,7 +515,7 @@ CASES = (
                 os.chmod('said.sh', 0o755)
                 """),
         ),
-        cell="print(subprocess.run(['./said.sh'], capture_output=True, text=True).stdout, os.access('said.sh', os.X_OK))",
+        cell="print(subprocess.run('./said.sh', capture_output=True, text=True).stdout, os.access('said.sh', os.X_OK))",
         then=("os.access('said.sh', os.X_OK)",),
     ),
 )

@@ -18,6 +18,7 @@ import numpy as np
 from greenkernel.records import Capture, Payload
 from greenkernel.runner.collect import Before
 from greenkernel.runner.execute import execute
+from greenkernel.runner.shell import cell_shell
 from greenkernel.runner.snapshots.keeper import Keeper, Process
 from greenkernel.runner.snapshots.pace import Pace
 from greenkernel.runner.snapshots.parts import Copies, Parts
@@ -60,7 +61,7 @@ process = Process(
 )
 keeper = Keeper(process, Pace(60.0, 0)) if keeps else None
 began, cpu = time.perf_counter(), time.process_time()
-outcome = execute(cell, namespace, lambda event: None, file_name="<cell>", points=keeper)
+outcome = execute(cell, cell_shell(namespace), lambda event: None, file_name="<cell>", points=keeper)
 assert outcome.error is None, outcome.error
 print(json.dumps({"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - began, "count": count}))
 """

@@ -119,7 +119,9 @@ class Desk:
         before = dict(self._context.items())
         self._context.run(self.take_ended)
         self._shown = None
-        self._set_beside |= {var: value for var, value in self._context.items() if before.get(var) is not value}
+        self._set_beside |= {
+            var: value for var, value in self._context.items() if var not in before or before[var] is not value
+        }
 
     def _wait(self, pending: Pending, why: str) -> None:
         run, voice, told = pending.run, self._voice(), ""

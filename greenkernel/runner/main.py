@@ -125,16 +125,16 @@ class Runner:
 
     def _exit(self, status: int) -> NoReturn:
         """``os._exit`` of the cell: it would come to the same end again, and what it has printed is told first."""
-        if os.getpid() == self._process:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            with self._leaving:
-                self._reporter.finish()
-                ended = Failure(
-                    at=now(), message=f"the cell ended its process with os._exit({status})", temporary=False
-                )
-                self._store.say_failure(self._job.epoch, ended)
-        _exit(status)
+        try:
+            if os.getpid() == self._process:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                why = f"the cell ended its process with os._exit({status})"
+                with self._leaving:
+                    self._reporter.finish()
+                    self._store.say_failure(self._job.epoch, Failure(at=now(), message=why, temporary=False))
+        finally:  # also where the store is away
+            _exit(status)
 
     def _claim(self) -> bool:
         """False where this process must not run: fenced, finished, or a second one under the same epoch."""

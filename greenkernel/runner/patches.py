@@ -62,9 +62,13 @@ def find(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """Stands for a patch that the cell has taken back; ``there``: the library's own is there again."""
+    """Stands for a patch that the cell has taken back.
 
-    there: bool
+    Attributes:
+        original: Module and name of what is there again; None where nothing is.
+    """
+
+    original: tuple[str, str] | None
 
 
 def undone(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Undone]:
@@ -74,7 +78,7 @@ def undone(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Undon
         held = _holder(place)
         if place.startswith(_MAGICS["line"]) or (held is not None and vars(held[0])[held[1]] is before[place]):
             continue  # nobody looks there any more, but it is as it was
-        found[place] = Undone(there=held is not None)
+        found[place] = Undone(None if held is None else _identity(vars(held[0])[held[1]]))
     return found
 
 
@@ -90,9 +94,9 @@ def take_back(patches: Mapping[str, Any], namespace: Mapping[str, Any]) -> list[
         if held is None:
             continue
         owner, name = held
-        if not value.there:
+        if value.original is None:
             delattr(owner, name)
-        elif (original := _original(owner, name, namespace)) is not None:
+        elif (original := _original(value.original, owner, name, namespace)) is not None:
             setattr(owner, name, original)
         else:
             messages.append(f"{place.replace(':', '.')} stays as it is here: what it was before is not known any more")
@@ -166,23 +170,26 @@ def _holder(place: str) -> tuple[Any, str] | None:
     return None if owner is None or name not in vars(owner) else (owner, name)
 
 
-def _original(owner: Any, name: str, namespace: Mapping[str, Any]) -> Any:
-    """What a library had there before: the notebook mostly keeps it, or another module has it under its own name."""
-    home = owner.__name__ if isinstance(owner, types.ModuleType) else owner.__module__
-    path = name if isinstance(owner, types.ModuleType) else f"{owner.__qualname__}.{name}"
+def _identity(value: Any) -> tuple[str, str]:
+    """The module and name that a function or class carries; of a method those of its owner's class and its own."""
+    if isinstance(value, types.MethodType | types.BuiltinFunctionType):
+        return str(type(value.__self__).__module__), value.__name__
+    origin = _origin(value)
+    return str(getattr(origin, "__module__", None)), str(getattr(origin, "__qualname__", None))
+
+
+def _original(wanted: tuple[str, str], owner: Any, name: str, namespace: Mapping[str, Any]) -> Any:
+    """What a library had there before: where it was made, in a name of the notebook, or in another module."""
+    made, _ = _owner_of(":".join(wanted))
+    held = [vars(made).get(wanted[1].rpartition(".")[2])] if made is not None else []
     others = (getattr(module, "__dict__", {}).get(name) for module in list(sys.modules.values()))
-    module: Any
-    known: Any
-    for value in (*list(namespace.values()), *others):
-        if isinstance(value, types.MethodType | types.BuiltinFunctionType):
-            # Such as numpy.random's functions, which are methods of one generator.
-            module, known, wanted = type(value.__self__).__module__, value.__name__, name
-        elif isinstance(value, _KINDS) and not _is_ours(value, namespace):
-            origin = _origin(value)
-            module, known, wanted = origin.__module__, getattr(origin, "__qualname__", None), path
-        else:
+    # numpy.random's functions are methods of one generator; another generator's are others.
+    selves = {id(getattr(value, "__self__", None)) for value in vars(owner).values()} - {id(None)}
+    for value in (*held, *list(namespace.values()), *others):
+        bound = isinstance(value, types.MethodType | types.BuiltinFunctionType)
+        if not (bound or isinstance(value, _KINDS)) or _identity(value) != wanted:
             continue
-        if known == wanted and _library(str(module)) == _library(home):
+        if id(value.__self__) in selves if bound else not _is_ours(value, namespace):
             return value
     return None
 
@@ -217,7 +224,7 @@ def _submodules(module: types.ModuleType) -> list[types.ModuleType]:
     return [
         one
         for one in inside
-        if isinstance(one, types.ModuleType) and one.__name__ == f"{module.__name__}.{one.__name__.rpartition('.')[2]}"
+        if isinstance(one, types.ModuleType) and one.__name__.rpartition(".")[0] == module.__name__
     ]
 
 

@@ -137,8 +137,8 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         self.files: set[str] = set()
         self.needed: dict[str, str] = {}
         self.nans = Nans()
-        # Exceptions that others hang on, by ``id``, and whether they can travel.
-        self._followed: dict[int, tuple[bool, BaseException]] = {}
+        # Exceptions that others hang on, by ``id``: how far down the chain, and whether they can travel.
+        self._followed: dict[int, tuple[int, bool, BaseException]] = {}
         self._memories = tensors.Memories()
         self._one_of_a_kind = aliases.OneOfAKind(_can_be_copied, self.modules)
 
@@ -238,21 +238,21 @@ class Writer(cloudpickle.Pickler):  # type: ignore[misc]  # has no types
         if len(state) > 1:  # its class has its own way
             return reduced
         cause, context, suppressed = chain
-        there = tuple(one if one is not None and self._may_follow(one) else None for one in (cause, context))
+        below = self._followed[id(error)][0] + 1 if id(error) in self._followed else 1
+        there = tuple(one if one is not None and self._may_follow(one, below) else None for one in (cause, context))
         return make, args, (state[0] if state else None, *there, suppressed), None, None, _set_chain
 
-    def _may_follow(self, error: BaseException) -> bool:
+    def _may_follow(self, error: BaseException, depth: int) -> bool:
         """True where one that another hangs on can travel; each is tried once, and no chain is followed for ever."""
-        known = self._followed.get(id(error))
-        if known is None and len(self._followed) < _LONGEST_CHAIN:
-            self._followed[id(error)] = False, error
+        if id(error) not in self._followed:
+            self._followed[id(error)] = depth, False, error
             trial = Writer(io.BytesIO(), None, namespace=self._namespace, returns=self._returns)
             trial._followed = self._followed
             with contextlib.suppress(Exception):  # a reducer of any library may raise anything
-                trial.dump(error)
-                self._followed[id(error)] = True, error
-            known = self._followed[id(error)]
-        return known is not None and known[0]
+                if depth <= _LONGEST_CHAIN:
+                    trial.dump(error)
+                    self._followed[id(error)] = depth, True, error
+        return self._followed[id(error)][1]
 
     def _there_and_back(self, obj: Any, kind: type) -> tuple[Any, ...] | None:
         """What goes home otherwise than it leaves."""

@@ -214,6 +214,7 @@ CASES = (
                 import shutil
                 import numpy as np
                 import pandas as pd
+                mine = np.random.RandomState(3).rand
                 original, rand = shutil.which, np.random.rand
                 shutil.which = lambda *a, **k: 'patched'
                 np.random.rand = lambda *a: 'patched'
@@ -227,10 +228,11 @@ CASES = (
             del pd.DataFrame.twice
             """),
         then=(
-            "shutil.which('nope'), type(np.random.rand()), hasattr(pd.DataFrame, 'twice'), pd.Series([1]).stays()",
+            "shutil.which('nope'), np.random.rand == rand, type(np.random.rand())",
+            "hasattr(pd.DataFrame, 'twice'), pd.Series([1]).stays()",
             "del pd.Series.stays",
         ),
-        skips=("rand",),
+        skips=("rand", "mine"),
         numbers=False,
     ),
     Case(

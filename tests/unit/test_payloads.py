@@ -398,3 +398,24 @@ def test_the_part_that_cannot_travel_is_named_though_all_know_each_other(ahead: 
     with pytest.raises(CannotTravelError) as caught:
         dump({"whole": whole}, blobs, {})
     assert str(caught.value).startswith(f"whole{'.next' * ahead}.kept cannot travel, it is of type _thread.lock")
+
+
+def test_many_exceptions_keep_what_they_hang_on(blobs: Blobs) -> None:
+    """Each of many its own; of a chain that is too long to be written the rest is left out, and not all of it."""
+
+    def caused(cause: BaseException | None, number: int) -> BaseException:
+        made = ValueError(number)
+        made.__cause__ = cause
+        return made
+
+    many = [caused(KeyError(n), n) for n in range(200)]
+    chain: BaseException | None = None
+    for n in range(2000):
+        chain = caused(chain, n)
+    back = load(dump({"many": many, "chain": chain}, blobs).payload, blobs, {})
+    assert [(n, n) for n in range(200)] == [(one.args[0], one.__cause__.args[0]) for one in back["many"]]
+    assert all(one.__suppress_context__ for one in back["many"])
+    found, length = back["chain"], 0
+    while found is not None:
+        found, length = found.__cause__, length + 1
+    assert 10 <= length < 2000

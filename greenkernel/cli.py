@@ -94,13 +94,15 @@ def _add_sites(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
-    from greenkernel.commands import check_receipt, write_receipt
+    from greenkernel.commands import NOBODY_CHOOSES, check_receipt, write_receipt
     from greenkernel.follow import follow
     from greenkernel.records import RunState
     from greenkernel.voices import Terminal
 
     check_receipt(given.json)
     home, run = _submit(given)
+    if not (given.auto or given.dry_run or given.site):
+        Terminal().say(NOBODY_CHOOSES)
     try:
         follow(run, Terminal(), zone=home.settings.timezone)
     except KeyboardInterrupt:

@@ -63,19 +63,12 @@ def bind(pairs: Sequence[tuple[Path, Path]]) -> bool:
         False where the system does not permit it; everything is then as before.
     """
 
-    def all_of_them() -> None:
-        if not _has_capability(_CAP_SYS_ADMIN):
-            _own_user()
-        _unshare(_CLONE_NEWNS)
-        _mount(None, Path("/"), _MS_REC | _MS_PRIVATE)
+    def act() -> None:
+        _own_mounts()
         for path, point in pairs:
             _mount(path, point, _MS_BIND | _MS_REC)
 
-    may = _ON_LINUX and (os.geteuid() != 0 or _has_capability(_CAP_SYS_ADMIN))
-    if not may or not _works(all_of_them):
-        return False
-    all_of_them()
-    return True
+    return _done(act)
 
 
 def keep_to(folder: Path) -> bool:
@@ -88,10 +81,7 @@ def keep_to(folder: Path) -> bool:
     """
 
     def act() -> None:
-        if not _has_capability(_CAP_SYS_ADMIN):
-            _own_user()
-        _unshare(_CLONE_NEWNS)
-        _mount(None, Path("/"), _MS_REC | _MS_PRIVATE)
+        _own_mounts()
         _set_read_only(Path("/"), True)
         _mount(folder, folder, _MS_BIND)
         _set_read_only(folder, False)
@@ -102,6 +92,18 @@ def keep_to(folder: Path) -> bool:
         if _SHARED_MEMORY.is_dir():
             _mount(Path("tmpfs"), _SHARED_MEMORY, 0, kind="tmpfs")
 
+    return _done(act)
+
+
+def _own_mounts() -> None:
+    if not _has_capability(_CAP_SYS_ADMIN):
+        _own_user()
+    _unshare(_CLONE_NEWNS)
+    _mount(None, Path("/"), _MS_REC | _MS_PRIVATE)
+
+
+def _done(act: Callable[[], None]) -> bool:
+    """Act, where a child has shown that it works."""
     may = _ON_LINUX and (os.geteuid() != 0 or _has_capability(_CAP_SYS_ADMIN))
     if not may or not _works(act):
         return False

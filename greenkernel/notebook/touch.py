@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import importlib.util
 import inspect
 import re
 import sys
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from greenkernel.cell.names import analyse
+from greenkernel.notebook.executed import executed, without_idle
 from greenkernel.store.attributes import attribute_of
 
 
@@ -52,15 +52,14 @@ _FRAME_VIEWS = _words("""
     head tail describe info copy mean sum std var min max median count nunique unique value_counts groupby agg dtypes
     astype isna notna sort_values sort_index corr items iterrows itertuples keys values round T reset_index
 """)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DRAWING = re.compile(
     r"^(fit(_\w+)?|sample|shuffle|resample|permutation\w*|choices?|bootstrap\w*|make_\w+|train\w*|simulate\w*|cross_val\w*"
     r"|learning_curve|validation_curve)$"
 )
 _SEEDS = frozenset({"random_state", "seed", "rng", "generator"})
 _OUR_MAGICS = frozenset({"greenruns", "greensites", "greenreport"})
-_FOR_PROGRAMS = frozenset({"bash", "sh", "script", "writefile", "file", "perl", "ruby", "html", "javascript", "latex"})
-_QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "load_ext", "config", "pwd", "precision"})
+_FOR_PROGRAMS = frozenset({"bash", "sh", "script", "writefile", "file", "perl", "ruby"})
+_QUIET_MAGICS = _words("time timeit capture html javascript latex markdown matplotlib load_ext config pwd precision")
 _LAST_VALUES = re.compile(r"^(_{1,3}|_\d+|Out|_oh)$")
 
 
@@ -109,9 +108,9 @@ def touched(tree: ast.Module, namespace: Mapping[str, object], *, whole: bool = 
     if _only_our_magics(tree):
         return Touch()
     # What functions of the cell do, they do when they are called: of those that nobody uses bodies touch nothing.
-    names = analyse(ast.unparse(tree if whole else _without_idle(tree)), namespace)
-    executed = list(ast.walk(tree) if whole else _executed(tree))
-    every = {node.id for node in executed if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    names = analyse(ast.unparse(tree if whole else without_idle(tree)), namespace)
+    runs = list(ast.walk(tree) if whole else executed(tree))
+    every = {node.id for node in runs if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     texts = [text for text in names.texts if _PATH.search(text)]
     attributes = _attributes(tree) | _inside(names.reads, namespace)
     programs, magics = _strange_magics(tree)
@@ -123,7 +122,7 @@ def touched(tree: ast.Module, namespace: Mapping[str, object], *, whole: bool = 
         unknown=names.computed or _unknown(tree, namespace),
         computed=names.computed,
         draws=_draws(tree, namespace),
-        files=bool(texts) or uses_files or programs or magics or any(_is_near(node) for node in executed),
+        files=bool(texts) or uses_files or programs or magics or any(_is_near(node) for node in runs),
         settings=any(_SETTING.match(name) for name in attributes) or magics,
         last_value=any(_LAST_VALUES.match(name) for name in every),
         shows=any(isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant) for node in tree.body),
@@ -209,11 +208,10 @@ def _magic(node: ast.AST, method: str) -> list[str] | None:
 
 
 def _strange_magics(tree: ast.AST) -> tuple[bool, bool]:
-    """Whether the cell has lines for other programs, and whether it has magics of which nothing is known."""
+    """Whether the cell has text for other programs, and whether it has magics of which nothing is known."""
     programs = unknown = False
     for node in ast.walk(tree):
         cell, line = _magic(node, "run_cell_magic") or [""], _magic(node, "run_line_magic") or [""]
-        programs |= isinstance(node, ast.Attribute) and node.attr in ("system", "getoutput")
         programs |= cell[0] in _FOR_PROGRAMS
         unknown |= cell[0] not in _FOR_PROGRAMS | _QUIET_MAGICS | {""}
         unknown |= line[0] not in _OUR_MAGICS | _QUIET_MAGICS | {""}
@@ -241,18 +239,15 @@ def _is_file_of_ours(module: str) -> bool:
 
 def _inside(reads: tuple[str, ...], namespace: Mapping[str, object]) -> set[str]:
     """Names that the notebook's functions and classes use which a cell reads."""
+    mine = [value for name in reads if attribute_of(value := namespace.get(name), "__module__") == "__main__"]
+    members = [member for value in mine for member in (vars(value).values() if isinstance(value, type) else [value])]
     found: set[str] = set()
-    for name in reads:
-        value = namespace.get(name)
-        members = vars(value).values() if isinstance(value, type) and value.__module__ == "__main__" else [value]
-        queue: list[object] = [member.__code__ for member in members if isinstance(member, types.FunctionType)]
-        if isinstance(value, types.FunctionType) and value.__module__ != "__main__":
-            continue
-        while queue:
-            code = queue.pop()
-            if isinstance(code, types.CodeType):
-                found.update(code.co_names)
-                queue += code.co_consts
+    queue: list[object] = [member.__code__ for member in members if isinstance(member, types.FunctionType)]
+    while queue:
+        code = queue.pop()
+        if isinstance(code, types.CodeType):
+            found.update(code.co_names)
+            queue += code.co_consts
     return found
 
 
@@ -347,7 +342,7 @@ def _unknown(tree: ast.Module, namespace: Mapping[str, object]) -> str:
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     modules = {a.asname or a.name: types.ModuleType(a.name) for node in imports for a in node.names}
     known = {**namespace, **modules}
-    for node in _executed(tree):
+    for node in executed(tree):
         if isinstance(node, ast.Call) and not _harmless_call(node, known, made):
             return f"{ast.unparse(node.func)[:40]}()"
         if isinstance(node, ast.With | ast.AsyncWith | ast.Await | ast.AsyncFor | ast.ImportFrom):
@@ -357,56 +352,6 @@ def _unknown(tree: ast.Module, namespace: Mapping[str, object]) -> str:
         if isinstance(node, ast.ClassDef) and (node.keywords or node.decorator_list):
             return f"class {node.name}"
     return ""
-
-
-def _executed(tree: ast.AST, idle: frozenset[ast.AST] | None = None) -> Iterator[ast.AST]:
-    """Nodes that run when the cell does, or may: bodies of functions that the cell uses do."""
-    idle = _idle(tree) if idle is None else idle
-    for child in ast.iter_child_nodes(tree):
-        if child in idle and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in (*child.args.defaults, *[d for d in child.args.kw_defaults if d]):
-                yield part
-                yield from _executed(part, idle)
-        elif child not in idle:
-            yield child
-            yield from _executed(child, idle)
-
-
-def _idle(tree: ast.AST) -> frozenset[ast.AST]:
-    """Functions and lambdas that the cell only binds to names: nobody in it uses these."""
-    loads = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
-
-    def is_used(names: Collection[str], definition: ast.AST) -> bool:
-        own = set(ast.walk(definition))
-        return any(node.id in names and node not in own for node in loads)
-
-    found: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and not node.decorator_list and not is_used({node.name}, node):
-            found.update(one for one in node.body if isinstance(one, _FUNCTIONS) and not one.decorator_list)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
-            if len(targets) == len(node.targets) and not is_used(targets, node):
-                found.add(node.value)
-        elif isinstance(node, ast.Module):
-            functions = (one for one in ast.walk(node) if isinstance(one, _FUNCTIONS))
-            methods = {one for cls in ast.walk(node) if isinstance(cls, ast.ClassDef) for one in cls.body}
-            found.update(
-                one
-                for one in functions
-                if one not in methods and not one.decorator_list and not is_used({one.name}, one)
-            )
-    return frozenset(found)
-
-
-def _without_idle(tree: ast.Module) -> ast.Module:
-    copied = copy.deepcopy(tree)
-    for node in _idle(copied):
-        if isinstance(node, ast.Lambda):
-            node.body = ast.Constant(None)
-        elif isinstance(node, _FUNCTIONS):
-            node.body = [ast.Pass()]
-    return copied
 
 
 def _harmless_call(call: ast.Call, namespace: Mapping[str, object], made: set[str]) -> bool:

@@ -33,10 +33,36 @@ def cell_shell(namespace: dict[str, Any], front_end: str = "") -> Any:
     Returns:
         The shell. What is displayed goes to its ``emit``, which is to be set.
     """
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    InteractiveShell.clear_instance()
+    kept = dict(namespace)
+    main = sys.modules["__main__"]
+    given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
+    kind = _kind(front_end)
+    with tempfile.TemporaryDirectory() as folder:
+        kind.profile_dir = SimpleNamespace(location=folder)
+        shell = kind.instance(config=config, **given)
+    kind.profile_dir = None
+    shell.front_end = front_end
+    shell.brought = {name: namespace.pop(name) for name in namespace.keys() - kept.keys()}
+    namespace.update(kept)
+    register_magics()
+    if front_end == "kernel":
+        shell.builtin_trap.auto_builtins["input"] = _nobody_answers
+        sys.breakpointhook = _nobody_debugs
+    return shell
+
+
+def _kind(front_end: str) -> Any:
+    """The class of the shell, which IPython's own is loaded for."""
     import traitlets
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
 
     class Publisher(DisplayPublisher):  # type: ignore[misc]
         """Displays become events."""
@@ -99,27 +125,8 @@ def cell_shell(namespace: dict[str, Any], front_end: str = "") -> Any:
             self.display_pub = Publisher(parent=self, shell=self)
             self.configurables.append(self.display_pub)
 
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.HistoryManager.hist_file = ":memory:"
-    InteractiveShell.clear_instance()
-    kept = dict(namespace)
-    main = sys.modules["__main__"]
-    given = {"user_module": main} if main.__dict__ is namespace else {"user_ns": namespace}
     members = {"kernel": traitlets.Any(SimpleNamespace(comm_manager=_NoComms()))} if front_end == "kernel" else {}
-    kind: Any = type(_KNOWN_AS.get(front_end, "InteractiveShell"), (Shell,), members)
-    with tempfile.TemporaryDirectory() as folder:
-        kind.profile_dir = SimpleNamespace(location=folder)
-        shell = kind.instance(config=config, **given)
-    kind.profile_dir = None
-    shell.front_end = front_end
-    shell.brought = {name: namespace.pop(name) for name in namespace.keys() - kept.keys()}
-    namespace.update(kept)
-    register_magics()
-    if front_end == "kernel":
-        shell.builtin_trap.auto_builtins["input"] = _nobody_answers
-        sys.breakpointhook = _nobody_debugs
-    return shell
+    return type(_KNOWN_AS.get(front_end, "InteractiveShell"), (Shell,), members)
 
 
 def _to_nobody(_event: LogEvent) -> None:

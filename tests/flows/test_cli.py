@@ -31,6 +31,7 @@ def test_train_runs_a_file_as_one_cell(home: Home, tmp_path: Path) -> None:
     assert 0 == done.returncode, done.stderr
     assert "out\n" == done.stdout
     assert "err\n" in done.stderr
+    assert "nobody can choose here: the recommended site is taken" in done.stderr
     receipt = json.loads((tmp_path / "receipt.json").read_text())
     assert ("done", 1) == (receipt["state"], receipt["schema"])
     assert {"from", "to", "site", "cores"} == set(receipt["plan"][0])
